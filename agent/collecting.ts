@@ -1,0 +1,203 @@
+/**
+ * Runs the collectors: reads their files at the level each is true at, and puts their samples into
+ * a collection.
+ *
+ * @module
+ */
+import type { Collector, Reading } from "./collector.ts";
+import type { Sample } from "./metric.ts";
+import { AbsentError, type Outcome, outcomeOf } from "./outcome.ts";
+import { type Collection, HOST, type Owner } from "./series.ts";
+
+/** One network namespace to collect in. */
+export interface Place {
+  readonly owner: Owner;
+  readonly host: boolean;
+  /** Text of a file below `/proc/PID`; an error where it could not be read. */
+  readonly read: (file: string) => string | Error;
+}
+
+/** The processes of one pod. */
+export interface Members {
+  readonly owner: Owner;
+  readonly pids: readonly number[];
+}
+
+/** What a collection has to read from. */
+export interface Sources {
+  readonly places: readonly Place[];
+  readonly members: readonly Members[];
+  readonly uplinks: ReadonlySet<string> | undefined;
+  readonly nodeFile: (file: string) => string;
+  readonly processFile: (pid: number, file: string) => string | undefined;
+}
+
+/** What became of one collector in one collection. */
+export interface Run {
+  readonly outcome: Outcome;
+  readonly seconds: number;
+  /**
+   * Places, or processes, whose text could not be read or made no sense; the others are in the
+   * collection.
+   */
+  readonly failures: number;
+}
+
+/** Files below `/proc/PID` that the collectors want of each namespace. */
+export function netnsFilesOf(collectors: readonly Collector[]): readonly string[] {
+  const files = collectors.flatMap(({ source }) => source.per === "netns" ? source.files : []);
+  return [...new Set(files)];
+}
+
+/** Runs one collector. A failure at one place is counted and never hides the others. */
+export function collect(
+  collector: Collector,
+  sources: Sources,
+  collection: Collection,
+): Run {
+  const began = performance.now();
+  collection.declare(collector.name, collector.metrics);
+  const tally = new Tally();
+  const { per } = collector.source;
+  if (per === "node") collectNode(collector, sources, collection, tally);
+  else if (per === "netns") collectPlaces(collector, sources, collection, tally);
+  else collectMembers(collector, sources, collection, tally);
+  return {
+    outcome: tally.outcome(),
+    seconds: (performance.now() - began) / 1000,
+    failures: tally.failures,
+  };
+}
+
+/** Counts what worked and what did not, to tell an outcome from it. */
+class Tally {
+  worked = 0;
+  failures = 0;
+  #absent = 0;
+  #why: Error | undefined;
+
+  attempt(where: string, work: () => void): void {
+    try {
+      work();
+      this.worked++;
+    } catch (error) {
+      if (error instanceof AbsentError) {
+        this.#absent++;
+      } else {
+        this.failures++;
+      }
+      const cause = error instanceof Error ? error : new Error(String(error));
+      this.#why ??= where === "" ? cause : new Error(`${where}: ${cause.message}`, { cause });
+    }
+  }
+
+  outcome(): Outcome {
+    if (this.#why === undefined) return { state: "working" };
+    const because = this.#why.message;
+    if (this.failures > 0 && this.worked > 0) {
+      return { state: "degraded", because: `${this.failures} not read, the first: ${because}` };
+    }
+    if (this.failures > 0) return { state: "failed", because };
+    return this.worked > 0 ? { state: "working" } : { state: "absent", because };
+  }
+}
+
+function collectNode(
+  collector: Collector,
+  sources: Sources,
+  collection: Collection,
+  tally: Tally,
+): void {
+  tally.attempt("", () => {
+    const files = textsOf(collector, (file) => {
+      try {
+        return sources.nodeFile(file);
+      } catch (error) {
+        return error instanceof Error ? error : new Error(String(error));
+      }
+    });
+    add(collector, collection, HOST, collector.parse(files, { host: true }));
+  });
+}
+
+function collectPlaces(
+  collector: Collector,
+  sources: Sources,
+  collection: Collection,
+  tally: Tally,
+): void {
+  for (const { owner, host, read } of sources.places) {
+    tally.attempt(placeName(owner), () => {
+      const files = textsOf(collector, read);
+      const reading: Reading = host && sources.uplinks !== undefined
+        ? { host, uplinks: sources.uplinks }
+        : { host };
+      add(collector, collection, owner, collector.parse(files, reading));
+    });
+  }
+}
+
+function placeName(owner: Owner): string {
+  return owner.pod === "" ? "host" : `${owner.namespace}/${owner.pod}`;
+}
+
+function collectMembers(
+  collector: Collector,
+  sources: Sources,
+  collection: Collection,
+  tally: Tally,
+): void {
+  const [file] = collector.source.files;
+  for (const { owner, pids } of sources.members) {
+    for (const pid of pids) {
+      tally.attempt(`process ${pid}`, () => {
+        const text = sources.processFile(pid, file);
+        if (text === undefined || text === "") return;
+        add(collector, collection, owner, collector.parse({ [file]: text }, { host: false }));
+      });
+    }
+  }
+  for (const [name, { type }] of Object.entries(collector.metrics)) {
+    if (type === "counter") collection.neverLess(name);
+  }
+}
+
+function textsOf(
+  collector: Collector,
+  read: (file: string) => string | Error,
+): Readonly<Record<string, string>> {
+  const texts: Record<string, string> = {};
+  for (const [index, file] of collector.source.files.entries()) {
+    const text = read(file);
+    if (typeof text === "string") {
+      texts[file] = text;
+    } else if (index === 0) {
+      const absent = outcomeOf(text).state === "absent";
+      throw absent ? new AbsentError(`Cannot read "${file}": ${text.message}`) : text;
+    } else {
+      texts[file] = "";
+    }
+  }
+  return texts;
+}
+
+function add(
+  collector: Collector,
+  collection: Collection,
+  owner: Owner,
+  samples: Iterable<Sample>,
+): void {
+  // All or nothing: a text that makes no sense half-way must not leave half of its figures.
+  for (const sample of [...samples]) {
+    const labels = labelsOf(sample, collector.metrics[sample.metric]?.labels ?? []);
+    collection.add(sample.metric, owner, labels, sample.value);
+  }
+}
+
+const NO_LABELS: readonly string[] = [];
+
+function labelsOf(sample: Sample, names: readonly string[]): readonly string[] {
+  if (names.length === 0) return NO_LABELS;
+  const values: Readonly<Record<string, string>> = sample.labels ?? {};
+  return names.map((name) => values[name] ?? "");
+}

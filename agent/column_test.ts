@@ -1,0 +1,50 @@
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { Column } from "./column.ts";
+
+function valuesOf(column: Column): [number, number][] {
+  const values: [number, number][] = [];
+  column.forEach((owner, _labels, value) => values.push([owner, value]));
+  return values;
+}
+
+for (const dense of [true, false]) {
+  const kind = dense ? "dense" : "sparse";
+
+  Deno.test(`a ${kind} column adds up, says what is new, and holds any number of owners`, () => {
+    const column = new Column([], dense);
+    strictEqual(column.add(3, 5), true);
+    strictEqual(column.add(3, 6), false);
+    strictEqual(column.add(70_001, 0), true);
+    deepStrictEqual(valuesOf(column), [[3, 11], [70_001, 0]]);
+  });
+
+  Deno.test(`a ${kind} column is empty after clear, and forgets one owner at a time`, () => {
+    const column = new Column([], dense);
+    for (const owner of [0, 1, 2]) column.add(owner, owner);
+    column.forget(1);
+    deepStrictEqual(valuesOf(column), [[0, 0], [2, 2]]);
+    column.clear();
+    deepStrictEqual(valuesOf(column), []);
+    strictEqual(column.add(2, 9), true);
+    deepStrictEqual(valuesOf(column), [[2, 9]]);
+  });
+
+  Deno.test(`a ${kind} column never counts backwards, and starts anew for a new owner`, () => {
+    const column = new Column([], dense);
+    const next = (value: number) => {
+      column.clear();
+      column.add(0, value);
+      column.neverLess();
+      return valuesOf(column);
+    };
+    deepStrictEqual([next(10), next(4), next(6)], [[[0, 10]], [[0, 10]], [[0, 12]]]);
+    column.forget(0);
+    deepStrictEqual(next(1), [[0, 1]]);
+  });
+}
+
+Deno.test("a column knows how long ago an owner's label set was seen", () => {
+  const column = new Column(["eth0"], false);
+  column.seen(1, 7);
+  deepStrictEqual([column.admits(1), column.admits(2), column.unseen(1, 9)], [true, false, 2]);
+});

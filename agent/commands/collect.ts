@@ -1,0 +1,169 @@
+/**
+ * `podskoop collect`: the node's network state as one document, for looking at it elsewhere.
+ *
+ * @module
+ */
+import { createGzip } from "node:zlib";
+import { Readable, Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { Command } from "commander";
+import * as v from "valibot";
+import type { Known, Wanted } from "../../diagnose/snapshot/subjects.ts";
+import { type Head, type Packing, packingOf, VERSION } from "../../diagnose/snapshot/format.ts";
+import { version } from "../version.ts";
+import {
+  AgentClient,
+  type ClientOptions,
+  DEFAULT_SOCKET,
+  NoAgentFailure,
+  withClientOptions,
+} from "./client.ts";
+import { withExamples } from "./program.ts";
+import { Failure, type Terminal } from "./terminal.ts";
+
+/** A snapshot through the agent is there within this time. */
+const AGENT_MILLISECONDS = 90_000;
+
+interface CollectOptions extends ClientOptions {
+  readonly output?: string;
+  readonly pod: readonly string[];
+  readonly netns: readonly string[];
+  readonly local?: boolean;
+  readonly knownFromStdin?: boolean;
+}
+
+/** Takes a snapshot, through the agent where one runs, for it knows the pods' names. */
+export function collectCommand(terminal: Terminal): Command {
+  const command: Command = withClientOptions(
+    new Command("collect")
+      .description("snapshot of the node's network state, to be looked at anywhere")
+      .option("-o, --output <file>", "a .json.gz or .json; without it, JSON to standard output")
+      .option("--pod <pod>", "only this pod, NAMESPACE/NAME; can be repeated", listed, [])
+      .option(
+        "--netns <netns>",
+        "only this one: host, a name, an inode number or a path; can be repeated",
+        listed,
+        [],
+      )
+      .option("--local", "ask no agent, even if one runs"),
+  ).action(async (options: CollectOptions) => {
+    const { output } = options;
+    const packing = output === undefined ? "json" : usable(() => packingOf(output));
+    const explicit = command.getOptionValueSource("agent") === "cli";
+    const pieces = await snapshot(options, explicit, terminal);
+    if (output === undefined) { for await (const piece of pieces) terminal.out(piece); }
+    else await save(output, packing, pieces);
+  });
+  command.addOption(command.createOption("--known-from-stdin").hideHelp());
+  return withExamples(
+    command,
+    ["All of this node", "podskoop collect -o node.json.gz"],
+    ["One pod and the host", "podskoop collect --pod shop/web-0 --netns host -o web.json.gz"],
+  );
+}
+
+function listed(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+function usable<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof RangeError) throw new Failure(error.message, 2);
+    throw error;
+  }
+}
+
+async function snapshot(
+  options: CollectOptions,
+  explicit: boolean,
+  terminal: Terminal,
+): Promise<AsyncIterable<string>> {
+  if (options.local !== true) {
+    try {
+      return await fromAgent(options);
+    } catch (error) {
+      if (explicit || !(error instanceof NoAgentFailure)) throw error;
+      terminal.err(
+        `No agent answers at ${DEFAULT_SOCKET}: collecting without one, and without pods' names\n`,
+      );
+    }
+  }
+  const known = options.knownFromStdin === true
+    ? await knownFromStdin()
+    : { node: Deno.hostname(), owners: [] };
+  return fromHere({ pods: options.pod, netns: options.netns }, known);
+}
+
+async function fromAgent(options: CollectOptions): Promise<AsyncIterable<string>> {
+  const client = new AgentClient(options);
+  try {
+    const query = new URLSearchParams([
+      ...options.pod.map((pod) => ["pod", pod]),
+      ...options.netns.map((netns) => ["netns", netns]),
+    ]);
+    const signal = AbortSignal.timeout(AGENT_MILLISECONDS);
+    const { body } = await client.get(`/snapshot?${query}`, {}, signal);
+    return texts(body, client);
+  } catch (error) {
+    client[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function* texts(
+  body: Response["body"],
+  client: AgentClient,
+): AsyncGenerator<string> {
+  using _client = client;
+  try {
+    if (body !== null) yield* body.pipeThrough(new TextDecoderStream());
+  } catch (error) {
+    throw new Failure(`Cannot get the whole snapshot from ${client.where}: ${String(error)}`);
+  }
+}
+
+async function knownFromStdin(): Promise<Known> {
+  const { knownShape } = await import("../../diagnose/snapshot/subjects.ts");
+  return v.parse(knownShape, JSON.parse(await new Response(Deno.stdin.readable).text()));
+}
+
+/** Imported when it runs: it opens libc, which the other commands do without. */
+async function* fromHere(wanted: Wanted, { node, owners }: Known): AsyncGenerator<string> {
+  const { choose, lookAround } = await import("../../diagnose/snapshot/subjects.ts");
+  const { snapshotText } = await import("../../diagnose/snapshot/collect.ts");
+  using around = await lookAround(node, owners);
+  const head: Head = {
+    format: "podskoop-snapshot",
+    version: VERSION,
+    producer: version,
+    node,
+    kernel: Deno.osRelease(),
+    taken: new Date().toISOString(),
+  };
+  const chosen = usable(() => choose(around.found, wanted));
+  const all = around.found.map(({ subject }) => subject);
+  yield* snapshotText(head, chosen, all, around.missing);
+}
+
+/** Writes beside the file first, so that a snapshot that failed replaces nothing. */
+async function save(path: string, packing: Packing, pieces: AsyncIterable<string>): Promise<void> {
+  const part = `${path}.part`;
+  try {
+    const file = await Deno.open(part, { write: true, create: true, truncate: true, mode: 0o600 });
+    const sink = Writable.fromWeb(file.writable);
+    const text = Readable.from(pieces);
+    if (packing === "gzip") await pipeline(text, createGzip(), sink);
+    else await pipeline(text, sink);
+    await Deno.rename(part, path);
+  } catch (error) {
+    await Deno.remove(part).catch((cause) => {
+      if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    });
+    if (error instanceof Failure) throw error;
+    throw new Failure(
+      `Cannot write the snapshot to "${path}": ${error instanceof Error ? error.message : error}`,
+    );
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * The configuration as the agent uses it: complete, checked, with canonical names.
+ *
+ * @module
+ */
+
+/** Whose names `/metrics` uses: ours, or one of the predecessor's two. */
+export type NameSet = "podskoop" | "inspector" | "kubeskoop";
+
+/** What is wanted of one probe or collector. */
+export interface UnitChoice {
+  readonly metrics: boolean;
+  readonly events: boolean;
+  /** Values for the probe's parameters; a parameter that is absent has its default. */
+  readonly parameters: Readonly<Record<string, number | boolean>>;
+}
+
+/** One sink, by its kind, with that kind's own settings. */
+export type SinkChoice =
+  | { readonly kind: "stderr"; readonly format: "text" | "json" }
+  | {
+    readonly kind: "file";
+    readonly path: string;
+    readonly format: "text" | "json";
+    /** The file is renamed to `PATH.1` (and so on) at this size. */
+    readonly bytesMax: number;
+    readonly filesMax: number;
+  };
+
+/** The whole configuration, with every default filled in. */
+export interface Config {
+  readonly listen: { readonly hostname: string; readonly port: number };
+  readonly socket: string;
+  readonly dataDir: string;
+  readonly pinDir: string;
+  readonly nodeName: string;
+  /** The container runtime's socket, `unix:///PATH` or a path; without it, the usual places. */
+  readonly runtimeEndpoint?: string;
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+  readonly metrics: {
+    /** What a bare `/metrics` serves. */
+    readonly names: readonly NameSet[];
+  };
+  readonly events: {
+    /** Identical events within this many seconds are one event with a count. */
+    readonly foldSeconds: number;
+    /** Events waiting to be stored and sent; one more is lost, and counted. */
+    readonly queueMax: number;
+    readonly store: { readonly hoursMax: number; readonly bytesMax: number };
+    readonly sinks: readonly SinkChoice[];
+  };
+  readonly access: {
+    /** File with one bearer token a line: `TOKEN ROLE`, role `reader` or `admin`. */
+    readonly tokenFile?: string;
+    readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  };
+  /** By canonical name; every probe and collector has an entry. */
+  readonly units: Readonly<Record<string, UnitChoice>>;
+}
+
+/**
+ * What the configuration must know of the units that exist; the agent takes it from their cards.
+ */
+export interface UnitCard {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly gives: { readonly metrics: boolean; readonly events: boolean };
+  readonly byDefault: { readonly metrics: boolean; readonly events: boolean };
+  readonly parameters: Readonly<
+    Record<
+      string,
+      { readonly default: number | boolean; readonly min?: number; readonly max?: number }
+    >
+  >;
+}

@@ -1,0 +1,54 @@
+/**
+ * The agent's own log: one line an entry on standard error, for a person or for journald.
+ *
+ * @module
+ */
+
+const LEVELS = { debug: 7, info: 6, warn: 4, error: 3 } as const;
+
+/**
+ * How much is logged; the number is syslog's severity, which journald reads from the `<N>` in
+ * front.
+ */
+export type Level = keyof typeof LEVELS;
+
+let threshold: Level = "info";
+
+/**
+ * Whether standard error goes to journald (systemd.exec(5), `JOURNAL_STREAM`), which adds its own
+ * time.
+ */
+const journal = Deno.env.get("JOURNAL_STREAM") !== undefined;
+
+/** Sets the least severe level that is still written. */
+export function setLevel(level: Level): void {
+  threshold = level;
+}
+
+type LogFields = Readonly<Record<string, string | number | boolean>>;
+
+function write(level: Level, message: string, fields: LogFields = {}): void {
+  if (LEVELS[level] > LEVELS[threshold]) return;
+  const words = Object.entries(fields).map(([name, value]) =>
+    `${name}=${typeof value === "string" ? JSON.stringify(value) : value}`
+  );
+  const text = [printable(message), ...words].join(" ");
+  const line = journal
+    ? `<${LEVELS[level]}>${text}\n`
+    : `${new Date().toISOString()} ${level.padEnd(5)} ${text}\n`;
+  Deno.stderr.writeSync(new TextEncoder().encode(line));
+}
+
+/** Replaces control characters: a process name may hold terminal escapes. */
+export function printable(text: string): string {
+  // deno-lint-ignore no-control-regex -- control characters are what this is about
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, "?");
+}
+
+/** Writes one entry at each level. */
+export const log = {
+  debug: (message: string, fields?: LogFields) => write("debug", message, fields),
+  info: (message: string, fields?: LogFields) => write("info", message, fields),
+  warn: (message: string, fields?: LogFields) => write("warn", message, fields),
+  error: (message: string, fields?: LogFields) => write("error", message, fields),
+} as const;

@@ -1,0 +1,310 @@
+/**
+ * The few calls of libc that finding and entering namespaces takes, each synchronous.
+ *
+ * A failed call is a negative number, the errno turned around, as the kernel's own calls do it:
+ * processes and namespaces vanish all the time, and an exception for each would cost more than the
+ * call.
+ *
+ * @module
+ */
+import { getSystemErrorName } from "node:util";
+
+const LIBC = Deno.dlopen(
+  "libc.so.6",
+  {
+    open: { parameters: ["buffer", "i32"], result: "i32" },
+    close: { parameters: ["i32"], result: "i32" },
+    read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+    readlink: { parameters: ["buffer", "buffer", "usize"], result: "isize" },
+    setns: { parameters: ["i32", "i32"], result: "i32" },
+    socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+    setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+    getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+    send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+    recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+    poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
+    name_to_handle_at: {
+      parameters: ["i32", "buffer", "buffer", "buffer", "i32"],
+      result: "i32",
+    },
+    getdents64: {
+      name: "syscall",
+      parameters: ["i64", "i64", "buffer", "i64"],
+      result: "i64",
+    },
+    memcpy: { parameters: ["buffer", "u64", "usize"], result: "u64" },
+    __errno_location: { parameters: [], result: "u64" },
+  } as const,
+).symbols;
+
+/**
+ * Buffers are made over a plain ArrayBuffer, whose bytes V8 never moves while C has their address.
+ */
+function buffer(bytes: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new ArrayBuffer(bytes));
+}
+
+const O_RDONLY = 0;
+const O_CLOEXEC = 0o2000000;
+const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
+const CLONE_NEWNET = 0x40000000;
+const AT_FDCWD = -100;
+const AT_SYMLINK_FOLLOW = 0x400;
+
+/** errno(3) of the calls that callers tell apart. */
+export const EPERM = 1;
+export const ENOENT = 2;
+export const ESRCH = 3;
+export const EACCES = 13;
+export const EINVAL = 22;
+export const EFBIG = 27;
+
+const errnoBytes = buffer(4);
+
+function failed(): number {
+  LIBC.memcpy(errnoBytes, LIBC.__errno_location(), 4n);
+  const [low = 0, high = 0] = errnoBytes;
+  return -(low | high << 8) || -EINVAL;
+}
+
+/** `EACCES`, for the negative number of a failed call. */
+export function errorName(failure: number): string {
+  return getSystemErrorName(failure);
+}
+
+/** Paths longer than this are refused with ENAMETOOLONG by the kernel. */
+const PATH_MAX = 4096;
+const pathBytes = buffer(PATH_MAX + 1);
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+function pathOf(path: string): Uint8Array<ArrayBuffer> {
+  const { written } = encoder.encodeInto(path, pathBytes.subarray(0, PATH_MAX));
+  pathBytes[written] = 0;
+  return pathBytes;
+}
+
+/** Opens a file, or a directory, for reading; a file descriptor, or a failure. */
+export function open(path: string, directory = false): number {
+  const descriptor = LIBC.open(pathOf(path), O_RDONLY | O_CLOEXEC | (directory ? O_DIRECTORY : 0));
+  return descriptor < 0 ? failed() : descriptor;
+}
+
+/**
+ * Closes a file descriptor; close(2) fails only for one that is not open, which is an error of
+ * ours.
+ */
+export function close(descriptor: number): void {
+  if (LIBC.close(descriptor) < 0) {
+    throw new Error(`Cannot close file descriptor ${descriptor}: ${errorName(failed())}`);
+  }
+}
+
+/** The text of a symbolic link such as `/proc/1/ns/net`, or a failure. */
+export function readLink(path: string): string | number {
+  const length = Number(LIBC.readlink(pathOf(path), small, BigInt(small.length)));
+  return length < 0 ? failed() : decoder.decode(small.subarray(0, length));
+}
+
+const small = buffer(PATH_MAX);
+
+/** No file below `/proc` that is read here is larger; one that is fails with EFBIG. */
+export const FILE_BYTES_MAX = 16 * 1024 * 1024;
+
+let large = buffer(64 * 1024);
+
+/** All of a file, until the next call of this module; or a failure. */
+export function readBytes(path: string): Uint8Array<ArrayBuffer> | number {
+  const descriptor = open(path);
+  if (descriptor < 0) return descriptor;
+  try {
+    let length = 0;
+    for (;;) {
+      const room = large.subarray(length);
+      const read = Number(LIBC.read(descriptor, room, BigInt(room.length)));
+      if (read < 0) return failed();
+      if (read === 0) return large.subarray(0, length);
+      length += read;
+      if (length < large.length) continue;
+      if (length >= FILE_BYTES_MAX) return -EFBIG;
+      const larger = buffer(large.length * 2);
+      larger.set(large);
+      large = larger;
+    }
+  } finally {
+    close(descriptor);
+  }
+}
+
+/** All of a file as text, or a failure. */
+export function readText(path: string): string | number {
+  const bytes = readBytes(path);
+  return typeof bytes === "number" ? bytes : decoder.decode(bytes);
+}
+
+/** The number of getdents64(2), which old versions of libc have no function for. */
+const GETDENTS64 = Deno.build.arch === "aarch64" ? 61n : 217n;
+const entries = buffer(32 * 1024);
+const DIGIT_ZERO = 48;
+const DIGIT_NINE = 57;
+
+/**
+ * Calls `each` with the number and the inode of every entry of a directory whose name is a number:
+ * for `/proc`, the processes. An inode of `/proc/PID` is made anew for a process, so a reused pid
+ * shows another.
+ *
+ * `struct linux_dirent64` (getdents(2)): u64 inode, s64 offset, u16 length of the record, u8 type,
+ * the name.
+ */
+export function readNumbers(path: string, each: (name: number, inode: number) => void): number {
+  const descriptor = open(path, true);
+  if (descriptor < 0) return descriptor;
+  try {
+    for (;;) {
+      const filled = Number(
+        LIBC.getdents64(GETDENTS64, BigInt(descriptor), entries, BigInt(entries.length)),
+      );
+      if (filled < 0) return failed();
+      if (filled === 0) return 0;
+      for (let at = 0; at < filled; at += u16(entries, at + 16)) {
+        let name = 0;
+        let end = at + 19;
+        for (; digit(entries[end]); end++) name = name * 10 + (entries[end] ?? 0) - DIGIT_ZERO;
+        if (end > at + 19 && entries[end] === 0) each(name, u32(entries, at));
+      }
+    }
+  } finally {
+    close(descriptor);
+  }
+}
+
+function digit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= DIGIT_ZERO && byte <= DIGIT_NINE;
+}
+
+/** A 16-bit number in host order, which is little-endian on both architectures. */
+export function u16(bytes: Uint8Array, at: number): number {
+  return (bytes[at] ?? 0) | (bytes[at + 1] ?? 0) << 8;
+}
+
+/** A 32-bit number in host order. */
+export function u32(bytes: Uint8Array, at: number): number {
+  return (u16(bytes, at) | u16(bytes, at + 2) << 16) >>> 0;
+}
+
+/** A 64-bit number in host order. */
+export function u64(bytes: Uint8Array, at: number): bigint {
+  return BigInt(u32(bytes, at + 4)) << 32n | BigInt(u32(bytes, at));
+}
+
+/** Moves the calling thread, and no other, into the network namespace; 0, or a failure. */
+export function enterNetns(descriptor: number): number {
+  return LIBC.setns(descriptor, CLONE_NEWNET) < 0 ? failed() : 0;
+}
+
+const SOL_SOCKET = 1;
+const SO_NETNS_COOKIE = 71;
+const SO_RCVTIMEO = 20;
+const AF_INET = 2;
+const AF_NETLINK = 16;
+const NETLINK_ROUTE = 0;
+const SOCK_DGRAM = 2;
+const SOCK_RAW = 3;
+const SOCK_CLOEXEC = 0o2000000;
+const cookieBytes = buffer(8);
+const cookieLength = buffer(4);
+
+/**
+ * `SO_NETNS_COOKIE` of the calling thread's network namespace; 0 where the kernel has none (before
+ * 5.14).
+ */
+export function netnsCookie(): bigint {
+  const descriptor = LIBC.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return 0n;
+  cookieLength[0] = cookieBytes.length;
+  const result = LIBC.getsockopt(
+    descriptor,
+    SOL_SOCKET,
+    SO_NETNS_COOKIE,
+    cookieBytes,
+    cookieLength,
+  );
+  close(descriptor);
+  return result < 0 ? 0n : u64(cookieBytes, 0);
+}
+
+const HANDLE_BYTES = 16;
+const FILEID_NSFS = 0xf1;
+const handle = buffer(8 + HANDLE_BYTES);
+const mountId = buffer(4);
+
+/**
+ * The kernel's number of the namespace at `path`, which is never given twice, from its file handle
+ * and so without entering it; 0 before Linux 6.18, and if the inode there is not `inum`. For a
+ * network namespace it is its cookie.
+ *
+ * `struct file_handle` (open_by_handle_at(2)) around `struct nsfs_file_handle`
+ * (`include/uapi/linux/nsfs.h`): u64 id, u32 type, u32 inode.
+ */
+export function namespaceId(path: string, inum: number): bigint {
+  handle.fill(0);
+  handle[0] = HANDLE_BYTES;
+  const result = LIBC.name_to_handle_at(
+    AT_FDCWD,
+    pathOf(path),
+    handle,
+    mountId,
+    AT_SYMLINK_FOLLOW,
+  );
+  if (result < 0 || u32(handle, 0) !== HANDLE_BYTES || u32(handle, 4) !== FILEID_NSFS) return 0n;
+  return u32(handle, 20) === inum ? u64(handle, 8) : 0n;
+}
+
+const POLLPRI = 2;
+const POLLERR = 8;
+const pollBytes = buffer(8);
+
+/**
+ * Whether `/proc/PID/mountinfo`, which is open as `descriptor`, has changed since the last call
+ * (proc(5)).
+ */
+export function mountsChanged(descriptor: number): boolean {
+  for (let at = 0; at < 4; at++) pollBytes[at] = descriptor >>> at * 8 & 0xff;
+  pollBytes.set([POLLPRI, 0, 0, 0], 4);
+  if (LIBC.poll(pollBytes, 1n, 0) < 0) return true;
+  return (u16(pollBytes, 6) & (POLLPRI | POLLERR)) !== 0;
+}
+
+/** A socket of rtnetlink(7), as `openNetlinkSocket` makes it. */
+export function openRouteSocket(): number {
+  return openNetlinkSocket(NETLINK_ROUTE);
+}
+
+/**
+ * A netlink socket of the protocol, whose reads end after a second at most; a descriptor, or a
+ * failure.
+ */
+export function openNetlinkSocket(protocol: number): number {
+  const descriptor = LIBC.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+  if (descriptor < 0) return failed();
+  const timeval = buffer(16);
+  timeval[0] = 1;
+  if (LIBC.setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, timeval, timeval.length) === 0) {
+    return descriptor;
+  }
+  const failure = failed();
+  close(descriptor);
+  return failure;
+}
+
+/** Sends one message; the bytes sent, or a failure. */
+export function send(descriptor: number, message: Uint8Array<ArrayBuffer>): number {
+  const sent = Number(LIBC.send(descriptor, message, BigInt(message.length), 0));
+  return sent < 0 ? failed() : sent;
+}
+
+/** Receives one message into `into`; its length, or a failure. */
+export function receive(descriptor: number, into: Uint8Array<ArrayBuffer>): number {
+  const received = Number(LIBC.recv(descriptor, into, BigInt(into.length), 0));
+  return received < 0 ? failed() : received;
+}

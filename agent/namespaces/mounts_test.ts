@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { MOUNTS_MAX, netnsMounts } from "./mounts.ts";
+
+Deno.test("mounts are those whose root is a network namespace, the later of two", () => {
+  const text = [
+    "22 27 0:21 / /proc rw,relatime - proc proc rw",
+    "40 27 0:4 net:[4026532177] /run/netns/blue rw shared:7 - nsfs nsfs rw",
+    "41 27 0:4 mnt:[4026532178] /run/snapd/ns/x.mnt rw - nsfs nsfs rw",
+    "42 27 0:4 net:[4026532180] /run/netns/a\\040b\\134c rw - nsfs nsfs rw",
+    "43 27 0:4 net:[4026532181] /run/netns/blue rw - nsfs nsfs rw",
+    "44 27 0:4 /net:[4026532182] /run/netns/no rw - tmpfs tmpfs rw",
+    "garbage net:[",
+    "",
+  ].join("\n");
+  assert.deepEqual(netnsMounts(text, "/proc/1/root"), {
+    mounts: [
+      { inum: 4026532181, path: "/run/netns/blue", opens: "/proc/1/root/run/netns/blue" },
+      { inum: 4026532180, path: "/run/netns/a b\\c", opens: "/proc/1/root/run/netns/a b\\c" },
+    ],
+    refused: 0,
+  });
+});
+
+Deno.test("mounts beyond the bound are counted", () => {
+  const lines = Array.from(
+    { length: MOUNTS_MAX + 13 },
+    (_, index) => `1 1 0:4 net:[${index + 1}] /run/netns/n${index} rw - nsfs nsfs rw`,
+  );
+  const { mounts, refused } = netnsMounts(lines.join("\n"));
+  assert.equal(mounts.length, MOUNTS_MAX);
+  assert.equal(refused, 13);
+});

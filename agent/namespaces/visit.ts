@@ -1,0 +1,56 @@
+/**
+ * What the main thread and the Worker that enters namespaces say to each other.
+ *
+ * @module
+ */
+import type { Interface } from "./netlink.ts";
+
+/** A namespace to enter. */
+export interface Target {
+  readonly inum: number;
+  /** What it must turn out to be; 0 if not known yet. */
+  readonly cookie: bigint;
+  /** Where it may be opened; the first that leads to the right namespace is taken. */
+  readonly paths: readonly string[];
+}
+
+/**
+ * One slice of work. The Worker keeps the first number of `progress` at the index of the target
+ * that it is in, and makes the second 1 when it is done.
+ */
+export interface Order {
+  readonly id: number;
+  readonly targets: readonly Target[];
+  /** Paths below `/proc/PID`, such as `net/snmp`. */
+  readonly files: readonly string[];
+  readonly interfaces: boolean;
+  readonly progress: SharedArrayBuffer;
+}
+
+/** What came of one target. */
+export type Visit =
+  | {
+    readonly state: "read";
+    readonly inum: number;
+    readonly cookie: bigint;
+    /**
+     * Bytes of each file, one after the other in the answer's `bytes`; below 0, the errno turned
+     * around.
+     */
+    readonly sizes: readonly number[];
+    readonly interfaces?: readonly Interface[];
+  }
+  /** It is not there any more, or its number is another namespace's by now. */
+  | { readonly state: "gone"; readonly inum: number }
+  /** It is there and could not be read. */
+  | { readonly state: "failed"; readonly inum: number; readonly because: string };
+
+/**
+ * The Worker's answer to an order; `lost` once it could not return to its own namespace, and ends.
+ */
+export interface Answer {
+  readonly id: number;
+  readonly visits: readonly Visit[];
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly lost?: string;
+}

@@ -1,0 +1,276 @@
+/**
+ * The main thread's side of the Worker that enters network namespaces: one order at a time, each
+ * with a deadline.
+ *
+ * @module
+ */
+import { log } from "../log.ts";
+import type { Outcome } from "../outcome.ts";
+import { ENOENT, errorName } from "./libc.ts";
+import type { Interface } from "./netlink.ts";
+import type { Answer, Order, Target, Visit } from "./visit.ts";
+
+/** Namespaces of one order: few enough that the answer is taken apart within a few milliseconds. */
+export const SLICE_TARGETS_MAX = 32;
+
+/**
+ * An order that takes longer is hung: its Worker is given up, and the namespace it was in is left
+ * alone.
+ */
+const ORDER_MILLISECONDS_MAX = 2_000;
+
+/** A namespace in which a Worker hung is not entered again for this long. */
+const SHUN_MILLISECONDS = 60_000;
+
+/** Hung threads cannot be ended; with this many of them no other Worker is started. */
+const WORKERS_LOST_MAX = 8;
+
+/** What was read in one namespace. */
+export interface Sight {
+  readonly cookie: bigint;
+  /** By the name asked for; a file that is not there is left out. */
+  readonly files: Readonly<Record<string, string>>;
+  /** Why a file that is there could not be read. */
+  readonly errors: Readonly<Record<string, string>>;
+  readonly interfaces?: readonly Interface[];
+}
+
+/** What came of a visit: what was seen, that the namespace is gone, or why it could not be read. */
+export type VisitResult =
+  | { readonly state: "read"; readonly sight: Sight }
+  | { readonly state: "gone" }
+  | { readonly state: "failed"; readonly because: string };
+
+/** What to read in each namespace. */
+export interface Wanted {
+  readonly files: readonly string[];
+  readonly interfaces: boolean;
+}
+
+const decoder = new TextDecoder();
+
+/**
+ * Enters namespaces through one Worker, which is started at the first visit and again after it was
+ * lost.
+ */
+export class NamespaceVisitor {
+  #worker: Worker | undefined;
+  #settle: ((answer: Answer | string) => void) | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+  #lastId = 0;
+  #lost = 0;
+  #problem: string | undefined;
+  #closed = false;
+  readonly #shunned = new Map<string, number>();
+  readonly #script: URL;
+
+  /** `script` is another Worker's only in tests. */
+  constructor(script: URL = new URL("./worker.ts", import.meta.url)) {
+    this.#script = script;
+  }
+
+  /** Workers given up because they hung, died, or could not return. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Whether namespaces can be entered, as far as was tried. */
+  outcome(): Outcome {
+    if (this.#lost >= WORKERS_LOST_MAX) {
+      return { state: "failed", because: `${this.#lost} threads hung in network namespaces` };
+    }
+    return this.#problem === undefined
+      ? { state: "working" }
+      : { state: "degraded", because: this.#problem };
+  }
+
+  /**
+   * Enters each namespace and reads; the results are in the targets' order. Whatever was not read
+   * within `milliseconds` has failed.
+   */
+  visit(
+    targets: readonly Target[],
+    wanted: Wanted,
+    milliseconds: number,
+  ): Promise<readonly VisitResult[]> {
+    const deadline = performance.now() + milliseconds;
+    const turn = this.#queue.then(() => this.#visitAll(targets, wanted, deadline));
+    // The next caller waits for this one's end, whatever it was; the error itself goes to this
+    // caller.
+    this.#queue = turn.then(() => undefined, () => undefined);
+    return turn;
+  }
+
+  /** Ends the Worker. A visit under way fails. */
+  close(): void {
+    this.#closed = true;
+    this.#settle?.("Cannot enter network namespaces: the agent is stopping");
+    this.#end();
+  }
+
+  async #visitAll(
+    targets: readonly Target[],
+    wanted: Wanted,
+    deadline: number,
+  ): Promise<readonly VisitResult[]> {
+    const results = new Map<Target, VisitResult>();
+    for (let at = 0; at < targets.length; at += SLICE_TARGETS_MAX) {
+      await this.#visitSlice(targets.slice(at, at + SLICE_TARGETS_MAX), wanted, deadline, results);
+    }
+    return targets.map((target) => results.get(target) ?? NOT_VISITED);
+  }
+
+  async #visitSlice(
+    slice: readonly Target[],
+    wanted: Wanted,
+    deadline: number,
+    results: Map<Target, VisitResult>,
+  ): Promise<void> {
+    let left = slice.filter((target) => !this.#isShunned(target, results));
+    while (left.length > 0) {
+      const milliseconds = Math.min(ORDER_MILLISECONDS_MAX, deadline - performance.now());
+      if (milliseconds <= 0) {
+        for (const target of left) results.set(target, NOT_VISITED);
+        return;
+      }
+      const progress = new SharedArrayBuffer(8);
+      const answer = await this.#order(left, wanted, progress, milliseconds);
+      if (typeof answer !== "string") {
+        this.#unpack(left, wanted, answer, results);
+        return;
+      }
+      const culprit = left[Atomics.load(new Int32Array(progress), 0)];
+      left = left.filter((target) => target !== culprit);
+      if (culprit !== undefined) {
+        results.set(culprit, { state: "failed", because: answer });
+        this.#shun(culprit);
+      }
+      if (this.#closed || this.#lost >= WORKERS_LOST_MAX) deadline = 0;
+    }
+  }
+
+  #isShunned(target: Target, results: Map<Target, VisitResult>): boolean {
+    const until = this.#shunned.get(keyOf(target));
+    if (until === undefined) return false;
+    if (until <= performance.now()) {
+      this.#shunned.delete(keyOf(target));
+      return false;
+    }
+    const because = `Cannot read network namespace ${target.inum}: ` +
+      "a thread hung in it less than a minute ago";
+    results.set(target, { state: "failed", because });
+    return true;
+  }
+
+  #shun(target: Target): void {
+    // Bounded, as each entry has cost a Worker.
+    this.#shunned.set(keyOf(target), performance.now() + SHUN_MILLISECONDS);
+  }
+
+  #order(
+    targets: readonly Target[],
+    { files, interfaces }: Wanted,
+    progress: SharedArrayBuffer,
+    milliseconds: number,
+  ): Promise<Answer | string> {
+    if (this.#closed || this.#lost >= WORKERS_LOST_MAX) {
+      return Promise.resolve("Cannot enter network namespaces: no Worker is running");
+    }
+    const worker = this.#worker ?? this.#start();
+    const id = ++this.#lastId;
+    const order: Order = { id, targets, files, interfaces, progress };
+    return new Promise((resolve) => {
+      const onTime = () => {
+        // Done, and only the message has not come in: the main thread was busy.
+        if (Atomics.exchange(new Int32Array(progress), 1, 0) === 1) {
+          timer = setTimeout(onTime, milliseconds);
+          return;
+        }
+        this.#giveUp(`Cannot read network namespaces: no answer in ${Math.round(milliseconds)} ms`);
+      };
+      let timer = setTimeout(onTime, milliseconds);
+      this.#settle = (answer) => {
+        if (typeof answer !== "string" && answer.id !== id) return;
+        clearTimeout(timer);
+        this.#settle = undefined;
+        resolve(answer);
+      };
+      worker.postMessage(order);
+    });
+  }
+
+  #start(): Worker {
+    const worker = new Worker(this.#script, { type: "module", name: "namespaces" });
+    worker.onmessage = ({ data }: MessageEvent<Answer>) => {
+      if (worker !== this.#worker) return;
+      this.#settle?.(data);
+      if (data.lost !== undefined) this.#giveUp(data.lost);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      if (worker === this.#worker) {
+        this.#giveUp(`Cannot enter network namespaces: the Worker died: ${event.message}`);
+      }
+    };
+    this.#worker = worker;
+    return worker;
+  }
+
+  /** The Worker is of no use any more; the next order starts another. */
+  #giveUp(because: string): void {
+    this.#lost++;
+    this.#problem = because;
+    log.warn(because, { workers_lost: this.#lost });
+    this.#end();
+    this.#settle?.(because);
+  }
+
+  #end(): void {
+    this.#worker?.terminate();
+    this.#worker = undefined;
+  }
+
+  #unpack(
+    targets: readonly Target[],
+    { files }: Wanted,
+    { visits, bytes }: Answer,
+    results: Map<Target, VisitResult>,
+  ): void {
+    let at = 0;
+    let problem: string | undefined;
+    for (const [index, target] of targets.entries()) {
+      const visit: Visit | typeof NOT_VISITED = visits[index] ?? NOT_VISITED;
+      if (visit.state !== "read") {
+        if (visit.state === "failed") problem = visit.because;
+        results.set(target, visit);
+        continue;
+      }
+      const texts: Record<string, string> = {};
+      const errors: Record<string, string> = {};
+      for (const [file, name] of files.entries()) {
+        const size = visit.sizes[file] ?? -ENOENT;
+        if (size >= 0) {
+          texts[name] = decoder.decode(bytes.subarray(at, at + size));
+          at += size;
+        } else if (size !== -ENOENT) {
+          errors[name] = `Cannot read "${name}" in network namespace ${target.inum}: ` +
+            errorName(size);
+        }
+      }
+      const { cookie, interfaces } = visit;
+      const more = interfaces === undefined ? {} : { interfaces };
+      const sight = { cookie, files: texts, errors, ...more };
+      results.set(target, { state: "read", sight });
+    }
+    this.#problem = problem;
+  }
+}
+
+const NOT_VISITED = {
+  state: "failed",
+  because: "Cannot read the network namespace: the time for it was up",
+} as const;
+
+function keyOf({ inum, cookie }: Target): string {
+  return `${inum}/${cookie}`;
+}

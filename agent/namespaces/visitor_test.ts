@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { setLevel } from "../log.ts";
+import { inumOf } from "./processes.ts";
+import { NamespaceVisitor } from "./visitor.ts";
+
+const path = "/proc/self/ns/net";
+const target = { inum: inumOf(Deno.readLinkSync(path)), cookie: 0n, paths: [path] };
+const wanted = { files: ["net/dev"], interfaces: true };
+
+Deno.test("a visit brings files, devices and cookie of a namespace", async () => {
+  const visitor = new NamespaceVisitor();
+  try {
+    const [result] = await visitor.visit([target], wanted, 2000);
+    assert.ok(result?.state === "read");
+    const { files, interfaces = [] } = result.sight;
+    const names = (files["net/dev"] ?? "").split("\n").slice(2, -1).map((line) =>
+      line.slice(0, line.indexOf(":")).trim()
+    );
+    assert.deepEqual(interfaces.map(({ name }) => name).sort(), names.sort());
+    const lo = interfaces.find(({ name }) => name === "lo");
+    assert.deepEqual([lo?.loopback, lo?.index], [true, 1]);
+    assert.deepEqual(visitor.outcome(), { state: "working" });
+  } finally {
+    visitor.close();
+  }
+});
+
+Deno.test("visits take turns, and each caller has its own answers in order", async () => {
+  const visitor = new NamespaceVisitor();
+  try {
+    const gone = { inum: 1, cookie: 0n, paths: ["/proc/0/ns/net"] };
+    const targets = Array.from({ length: 101 }, (_, index) => index % 3 === 0 ? gone : target);
+    const calls = Array.from({ length: 5 }, () => visitor.visit(targets, wanted, 4000));
+    for (const results of await Promise.all(calls)) {
+      const states = results.map(({ state }) => state);
+      assert.deepEqual(states, targets.map((each) => each === gone ? "gone" : "read"));
+    }
+  } finally {
+    visitor.close();
+  }
+});
+
+/** A Worker that never gets home. */
+const LOST = `data:text/javascript,self.onmessage = ({ data: { id } }) => {
+  self.postMessage({ id, visits: [], bytes: new Uint8Array(), lost: "Cannot return" });
+  self.close();
+}`;
+
+Deno.test("a Worker that cannot return is replaced, eight times and no more", async () => {
+  setLevel("error");
+  const visitor = new NamespaceVisitor(new URL(LOST));
+  try {
+    for (let attempt = 0; attempt < 11; attempt++) {
+      const [result] = await visitor.visit([target], wanted, 4000);
+      assert.equal(result?.state, "failed");
+    }
+    assert.equal(visitor.lost, 8);
+    assert.equal(visitor.outcome().state, "failed");
+  } finally {
+    visitor.close();
+    setLevel("info");
+  }
+});
+
+Deno.test("a visit fails when its visitor is closed in the middle", async () => {
+  const visitor = new NamespaceVisitor(new URL("data:text/javascript,self.onmessage = () => {}"));
+  const visit = visitor.visit([target], wanted, 4000);
+  await Promise.resolve();
+  visitor.close();
+  const [result] = await visit;
+  assert.equal(result?.state, "failed");
+  assert.equal(visitor.lost, 0);
+});

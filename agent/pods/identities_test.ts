@@ -1,0 +1,227 @@
+import assert from "node:assert/strict";
+import { FakeProc } from "../../tests/fake_proc.ts";
+import { FakeVisitor } from "../../tests/fake_visitor.ts";
+import { Identities } from "./identities.ts";
+import type { IdentitySource } from "./identity.ts";
+import { NAME_LENGTH_MAX } from "./naming.ts";
+import { NamespaceTable } from "./table.ts";
+
+const HOST = 10;
+const UID = "2b801b7a-5266-4386-864e-45ed71136371";
+const CID = "8dbc6c4aef6f5a1b8cd0a8b7e0ab97dc0c9ae6e2e7f3a90e64bd27b8a9b3e2c1";
+const INNER = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+
+/** A device as a visit reports it. */
+function device(index: number, name: string, ...addresses: readonly string[]) {
+  return { index, name, loopback: name === "lo", addresses };
+}
+
+function node(...sources: readonly IdentitySource[]) {
+  const proc = new FakeProc();
+  proc.put(1, { comm: "init", netns: HOST });
+  const visitor = new FakeVisitor();
+  visitor.there.set(HOST, { cookie: 1n, interfaces: [device(1, "eth0", "192.0.2.1")] });
+  const clock = { now: 1000 };
+  const now = () => clock.now;
+  const table = new NamespaceTable({ visitor, proc: proc.path, now, handles: false });
+  const identities = new Identities({ table, sources, node: "node-1", proc: proc.path, now });
+  return {
+    proc,
+    visitor,
+    clock,
+    table,
+    identities,
+    [Symbol.dispose]() {
+      identities.close();
+      table.close();
+      proc[Symbol.dispose]();
+    },
+  };
+}
+
+/** A source that knows the name of one pod. */
+function sourceOf(podUid: string, name: string): IdentitySource & { refreshes: number } {
+  return {
+    name: "test",
+    refreshes: 0,
+    outcome: () => ({ state: "working" }),
+    identify: (subject) =>
+      subject.podUid === podUid
+        ? { kind: "pod", namespace: "shop", name, uid: podUid, labels: { app: "web" } }
+        : undefined,
+    owner: (address) =>
+      address === "10.96.0.1"
+        ? { service: { namespace: "default", name: "kubernetes" } }
+        : undefined,
+    refresh() {
+      this.refreshes++;
+    },
+    close() {},
+  };
+}
+
+Deno.test("identities tell host, pod, container and process from the kernel alone", async () => {
+  using n = node();
+  n.proc.put(17, { netns: 20, cgroup: `0::/kubepods/pod${UID}/${CID}\n` });
+  n.proc.put(19, { netns: 30, cgroup: `0::/docker/${INNER}\n` });
+  n.proc.put(23, { netns: 40, comm: "sleep" });
+  for (const inum of [20, 30, 40]) n.visitor.there.set(inum, { cookie: BigInt(inum) });
+  await n.identities.tick();
+  const at = (inum: number) => n.identities.identityOf({ inum, cookie: BigInt(inum) });
+  assert.deepEqual(n.identities.identityOf({ inum: HOST, cookie: 1n }), {
+    kind: "host",
+    namespace: "",
+    name: "",
+  });
+  assert.deepEqual(at(20), { kind: "pod-uid", namespace: "pod-uid", name: UID, uid: UID });
+  assert.deepEqual(at(30), {
+    kind: "container",
+    namespace: "container",
+    name: INNER.slice(0, 12),
+  });
+  assert.deepEqual(at(40), { kind: "process", namespace: "process", name: "sleep-23" });
+  assert.deepEqual(at(50), { kind: "unknown", namespace: "unknown", name: "" });
+  assert.equal(at(20), n.identities.identityOfProcess(17));
+});
+
+Deno.test("identities ask the sources in order, and to refresh when none knows", async () => {
+  const first = sourceOf("other", "no");
+  const second = sourceOf(UID, "cart-7f9c");
+  using n = node(first, second, sourceOf(UID, "worse"));
+  n.proc.put(17, { netns: 20, cgroup: `0::/kubepods/pod${UID}/${CID}\n` });
+  n.visitor.there.set(20, { cookie: 7n });
+  await n.identities.tick();
+  const identity = n.identities.identityOf({ inum: 20, cookie: 7n });
+  assert.deepEqual([identity.kind, identity.namespace, identity.name], [
+    "pod",
+    "shop",
+    "cart-7f9c",
+  ]);
+  assert.equal(second.refreshes, 0);
+  n.proc.put(19, { netns: 30, cgroup: `0::/docker/${INNER}\n` });
+  n.visitor.there.set(30, { cookie: 8n });
+  await n.identities.tick();
+  assert.equal(second.refreshes, 1);
+  assert.deepEqual([...n.identities.outcomes().keys()], ["namespaces", "test"]);
+});
+
+Deno.test("identities have a source look before a young pod goes by its UID", async () => {
+  let looks = 0;
+  const known = sourceOf(UID, "cart-7f9c");
+  const late: IdentitySource = {
+    ...known,
+    identify: (subject) => looks > 1 ? known.identify(subject) : undefined,
+    refresh: async () => {
+      await Promise.resolve();
+      looks++;
+    },
+  };
+  using n = node(late);
+  n.proc.put(17, { netns: 20, cgroup: `0::/kubepods/pod${UID}/${CID}\n` });
+  n.visitor.there.set(20, { cookie: 7n });
+  await n.identities.tick();
+  const key = { inum: 20, cookie: 7n };
+  const before = n.identities.identityOf(key);
+  assert.deepEqual([before.kind, n.identities.mayBeNamed(key, before)], ["pod-uid", true]);
+  const after = await n.identities.resolve(key);
+  assert.deepEqual([after.name, n.identities.mayBeNamed(key, after)], ["cart-7f9c", false]);
+  n.clock.now += 11;
+  assert.equal(n.identities.mayBeNamed(key, before), false);
+});
+
+Deno.test("identities keep the name of a pod that its source forgot", async () => {
+  let podUid = UID;
+  const source = { ...sourceOf(UID, "cart-7f9c") };
+  const forgetful: IdentitySource = {
+    ...source,
+    identify: (subject) => podUid === UID ? source.identify(subject) : undefined,
+  };
+  using n = node(forgetful);
+  n.proc.put(17, { netns: 20, cgroup: `0::/kubepods/pod${UID}/${CID}\n` });
+  n.visitor.there.set(20, { cookie: 7n });
+  await n.identities.tick();
+  n.proc.remove(17);
+  podUid = "";
+  n.clock.now += 1;
+  await n.identities.tick();
+  assert.equal(n.identities.identityOf({ inum: 20, cookie: 7n }).name, "cart-7f9c");
+  const gone = n.identities.pods().find(({ netns }) => netns === 20);
+  assert.equal(gone?.goneAt, new Date(1_000_000).toISOString());
+  assert.equal(gone?.name, "cart-7f9c");
+});
+
+Deno.test("identities tell pods of the host's network by process", async () => {
+  using n = node();
+  n.proc.put(17, { netns: HOST, cgroup: `0::/kubepods/pod${UID}/cri-containerd-${CID}.scope\n` });
+  n.proc.put(19, { netns: HOST });
+  await n.identities.tick();
+  assert.equal(n.identities.identityOfProcess(17).name, UID);
+  assert.equal(n.identities.identityOfProcess(19).kind, "host");
+  assert.equal(n.identities.identityOfProcess(4711).kind, "unknown");
+  const members = new Map(
+    Array.from(n.identities.members(), ([{ kind }, pids]) => [kind, pids]),
+  );
+  assert.deepEqual(members, new Map([["host", [1, 19]], ["pod-uid", [17]]]));
+  const pods = n.identities.pods().map(({ kind, pids, runtime }) => [kind, pids, runtime]);
+  assert.deepEqual(pods, [["host", [1, 19], undefined], ["pod-uid", [17], "containerd"]]);
+});
+
+Deno.test("identities name a namespace inside of a pod by itself", async () => {
+  using n = node(sourceOf(UID, "dind"));
+  n.proc.put(17, { netns: 20, start: 5, cgroup: `0::/kubepods/pod${UID}/${CID}\n` });
+  const inner = `0::/kubepods/pod${UID}/${CID}/docker/${INNER}\n`;
+  n.proc.put(19, { netns: 30, start: 9, cgroup: inner });
+  n.proc.put(23, { netns: 40, start: 11, cgroup: `0::/kubepods/pod${UID}/${CID}\n`, comm: "ip" });
+  for (const inum of [20, 30, 40]) n.visitor.there.set(inum, { cookie: BigInt(inum) });
+  await n.identities.tick();
+  const names = [20, 30, 40].map((inum) =>
+    n.identities.identityOf({ inum, cookie: BigInt(inum) }).name
+  );
+  assert.deepEqual(names, ["dind", INNER.slice(0, 12), "ip-23"]);
+  // What it reads and writes is the pod's all the same.
+  assert.equal(n.identities.identityOfProcess(19).name, "dind");
+});
+
+Deno.test("identities make terminal escapes and endless names harmless", async () => {
+  using n = node(sourceOf(UID, "a\u001b[31m".padEnd(300, "\u{1f600}")));
+  n.proc.put(17, { netns: 20, comm: "x\u001b]0;y\u0007" });
+  n.proc.put(19, { netns: 30, cgroup: `0::/kubepods/pod${UID}\n` });
+  for (const inum of [20, 30]) n.visitor.there.set(inum, { cookie: BigInt(inum) });
+  await n.identities.tick();
+  assert.equal(n.identities.identityOf({ inum: 20, cookie: 20n }).name, "x?]0;y?-17");
+  const { name } = n.identities.identityOf({ inum: 30, cookie: 30n });
+  assert.ok(name.startsWith("a?[31m"));
+  assert.ok(Array.from(name).length <= NAME_LENGTH_MAX && name.isWellFormed());
+});
+
+Deno.test("identities find the owner of an address, unless several have it", async () => {
+  using n = node(sourceOf(UID, "web"));
+  n.proc.put(17, { netns: 20, comm: "a" });
+  n.proc.put(19, { netns: 30, comm: "b" });
+  const lo = device(1, "lo", "127.0.0.1", "::1");
+  const both = device(3, "eth1", "10.9.9.9", "fe80::1");
+  n.visitor.there.set(20, {
+    cookie: 20n,
+    interfaces: [lo, device(2, "eth0", "10.0.0.2", "fd00::2"), both],
+  });
+  n.visitor.there.set(30, { cookie: 30n, interfaces: [lo, device(2, "eth0", "10.0.0.3"), both] });
+  await n.identities.tick();
+  const a = { pod: { namespace: "process", name: "a-17" } };
+  const b = { pod: { namespace: "process", name: "b-19" } };
+  const fromB = { inum: 30, cookie: 30n };
+  const { identities } = n;
+  assert.deepEqual(identities.owner("10.0.0.2"), a);
+  assert.deepEqual(identities.owner("fd00::2", fromB), a);
+  assert.deepEqual(identities.owner("192.0.2.1"), { node: "node-1" });
+  assert.deepEqual(identities.owner("10.9.9.9"), undefined);
+  assert.deepEqual(identities.owner("10.9.9.9", fromB), b);
+  assert.deepEqual(identities.owner("127.0.0.7", fromB), b);
+  assert.deepEqual(identities.owner("::1"), undefined);
+  assert.deepEqual(identities.owner("fe80::1"), undefined);
+  assert.deepEqual(identities.owner("198.51.100.1"), undefined);
+  assert.deepEqual(identities.owner("10.96.0.1"), {
+    service: { namespace: "default", name: "kubernetes" },
+  });
+  assert.equal(identities.interfaceName(fromB, 3), "eth1");
+  assert.equal(identities.interfaceName(fromB, 4), undefined);
+});

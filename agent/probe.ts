@@ -1,0 +1,142 @@
+/**
+ * What a probe is: plain data, and pure functions that word an event.
+ *
+ * A probe says which objects hold its kernel side, which maps hold its totals, and what its records
+ * mean. It has no lifecycle: the agent loads, attaches, reads, adopts and removes every probe
+ * alike.
+ *
+ * @module
+ */
+import type { Need } from "../bpf/need.ts";
+import type { Metric } from "./metric.ts";
+import type { EventOf, Fields, Schema } from "./schema.ts";
+import type { Attribute, Occurrence } from "./events/event.ts";
+
+/**
+ * One way to hook a probe's signal; the agent takes the first of a probe's list that this kernel
+ * allows.
+ */
+export interface HookSet {
+  /** `tcpreset_fentry` is built from `probes/tcpreset/tcpreset_fentry.bpf.c`. */
+  readonly object: string;
+  /** All of them; a set that lacks one is passed over, and `/status` says which. */
+  readonly needs: readonly Need[];
+  /**
+   * What this set cannot see although it works; makes the probe `degraded`, with this as the
+   * reason.
+   */
+  readonly misses?: string;
+}
+
+/**
+ * A run-time parameter: a field of the probe's `struct NAME_parameters` in the one-entry map
+ * `parameters`.
+ */
+export interface Parameter {
+  readonly summary: string;
+  readonly default: number | boolean;
+  readonly min?: number;
+  readonly max?: number;
+  readonly unit?: "ns" | "ms" | "events/s" | "frames";
+}
+
+/** What the words of a record are made of; a probe needs no other file for them. */
+export type { Attribute, EventOf, Need, Occurrence };
+
+/** A map of totals, or of current values, kept by the BPF side and read at collection time. */
+export interface Totals<K extends Fields = Fields, V extends Fields = Fields> {
+  /** Name of the map in the object. Per-CPU values are added up. */
+  readonly map: string;
+  /**
+   * Must have a field read by `netns` (a namespace's figure) or `tgid` (a process's figure), or
+   * neither (the node's).
+   */
+  readonly key: Schema<K>;
+  readonly value: Schema<V>;
+  /**
+   * The BPF iterator program to run before the map is read; it refills the map, whose entries are
+   * removed before.
+   */
+  readonly iterator?: string;
+  readonly metrics: Readonly<Record<string, TotalsMetric<K, V>>>;
+}
+
+/** A metric whose samples are one field of a map's values. */
+export interface TotalsMetric<K extends Fields, V extends Fields> extends Omit<Metric, "labels"> {
+  /** The field of the value that is the figure. */
+  readonly of: keyof V & string;
+  /**
+   * Of a histogram: counts the observations above this bound, which is one of its buckets'. Such a
+   * metric is a counter.
+   */
+  readonly above?: number;
+  /** The fields of the key that are its labels, under the same names. */
+  readonly labels?: readonly (keyof K & string)[];
+  /**
+   * Only the entries whose key has one of these words, per field; the others are not this metric's.
+   */
+  readonly when?: { readonly [N in keyof K]?: readonly string[] };
+}
+
+/** Declares a probe's totals. A function only so that names are checked and inferred. */
+export function totals<const K extends Fields, const V extends Fields>(
+  card: Totals<K, V>,
+): Totals<K, V> {
+  return card;
+}
+
+/** The records that a probe's ring carries. */
+export interface Records<F extends Fields = Fields> {
+  readonly record: Schema<F>;
+  /** Every `type` that an event of this probe can have, as in the seeds' documents. */
+  readonly types: readonly string[];
+  /** What one record says, in the words of an event; reads nothing but its argument. */
+  readonly occurrence: (record: EventOf<F>) => Occurrence;
+}
+
+/** Declares a probe's records. A function only so that names are checked and inferred. */
+export function records<const F extends Fields>(card: Records<F>): Records<F> {
+  return card;
+}
+
+/** A probe's card. */
+export interface Probe {
+  /**
+   * Also the name of its folder, the stem of its objects, and the prefix of its C types and
+   * metrics.
+   */
+  readonly name: string;
+  /** Other names that the configuration may use for it. */
+  readonly aliases?: readonly string[];
+  /** One sentence on what an operator learns from it. */
+  readonly summary: string;
+  /** Which halves run without being asked for. */
+  readonly byDefault: { readonly metrics: boolean; readonly events: boolean };
+  /** Ordered, the best first. */
+  readonly hooks: readonly [HookSet, ...HookSet[]];
+  /**
+   * Fields of `struct NAME_parameters`; every object of the probe has the map `parameters`, if
+   * there is any.
+   */
+  readonly parameters?: Readonly<Record<string, Parameter>>;
+  /**
+   * Words of a kernel enum to be resolved on the running kernel into a bitmap in the parameters: `{
+   * normal: { enum: "skb_drop_reason", prefix: "SKB_DROP_REASON_", words: ["QUEUE_PURGE"] } }` sets
+   * the field `normal`, an array of `__u64`.
+   */
+  readonly bitmaps?: Readonly<
+    Record<
+      string,
+      { readonly enum: string; readonly prefix: string; readonly words: readonly string[] }
+    >
+  >;
+  // deno-lint-ignore no-explicit-any -- each entry is checked by totals() already
+  readonly totals?: readonly Totals<any, any>[];
+  // deno-lint-ignore no-explicit-any -- likewise by records()
+  readonly records?: Records<any>;
+}
+
+/** Declares a probe. */
+export function defineProbe<const P extends Probe>(card: P): P {
+  return card;
+}

@@ -1,0 +1,458 @@
+/**
+ * The running agent: the only place where probes, collectors, identities, events and routes meet,
+ * and where failures stop.
+ *
+ * @module
+ */
+import type { Kernel } from "../bpf/kernel.ts";
+import { trimMemory } from "../bpf/libc.ts";
+import { Symbols } from "../bpf/symbols.ts";
+import { wallTime } from "../bpf/time.ts";
+import type { Place, Sources } from "./collecting.ts";
+import type { Config, NameSet, UnitCard } from "./config/config.ts";
+import { changedNames, changes } from "./config/changes.ts";
+import { type Overrides, readConfig } from "./config/read.ts";
+import { render } from "./config/render.ts";
+import type { Occurrence } from "./events/event.ts";
+import type { EventPipeline } from "./events/pipeline.ts";
+import type { EventStore } from "./events/store.ts";
+import { expose } from "./exposition.ts";
+import { readNodeFile, readProcessFile, uplinks } from "./host.ts";
+import type { HttpCounts } from "./http_counts.ts";
+import { join, type Knowledge } from "./join.ts";
+import { log, setLevel } from "./log.ts";
+import { readInNamespaces } from "./namespaces/reader.ts";
+import type { NamespaceVisitor } from "./namespaces/visitor.ts";
+import type { Identities } from "./pods/identities.ts";
+import type { Identity } from "./pods/identity.ts";
+import type { NamespaceTable } from "./pods/table.ts";
+import { addProcess, SELF, SELF_METRICS } from "./self.ts";
+import { type Collection, HOST, type Owner, Registry } from "./series.ts";
+import { stateOf, type Units } from "./units.ts";
+import { version } from "./version.ts";
+import type * as surface from "./surface.ts";
+
+/**
+ * Milliseconds a collection may take to read files; what is late is reported as failed, not waited
+ * for.
+ */
+const READ_MILLISECONDS_MAX = 4_000;
+/**
+ * How often the rings are emptied while there are records, and when there have been none for a
+ * while.
+ */
+const DRAIN_MILLISECONDS = 20;
+const DRAIN_MILLISECONDS_QUIET = 100;
+/** Empty looks after which it is quiet: a second. */
+const QUIET_LOOKS = 50;
+
+/** What `Symbols.name()` gives where the kernel hides its addresses. */
+const HIDDEN_SYMBOL = "?";
+/** Kinds of text whose length is remembered: names in any order, in two formats. */
+const TEXT_KINDS_MAX = 32;
+
+/** What the agent is made of. */
+export interface Parts {
+  readonly kernel: Kernel;
+  readonly units: Units;
+  readonly visitor: NamespaceVisitor;
+  readonly table: NamespaceTable;
+  readonly identities: Identities;
+  readonly store: EventStore;
+  readonly pipeline: EventPipeline;
+  readonly cards: readonly UnitCard[];
+  readonly overrides: Overrides;
+  /** What the node lacks, once that has been looked for. */
+  readonly missing: () => surface.Status["missing"];
+  /** What the HTTP side counts of itself, whether it listens yet or not. */
+  readonly http: HttpCounts;
+  /** Opens the listeners anew after a change of `listen`, `socket` or `access`. */
+  readonly listenAnew: (config: Config) => Promise<void>;
+}
+
+/** The agent, running. */
+export class RunningAgent implements surface.Agent {
+  readonly #parts: Parts;
+  readonly #registry = new Registry();
+  readonly #symbols = new Symbols();
+  readonly #owners = new WeakMap<Identity, Owner>();
+  readonly #started = Date.now();
+  readonly #known: Knowledge;
+  #config: Config;
+  #origin: string;
+  #configError: string | undefined;
+  #collecting: Promise<Collection> | undefined;
+  #collections = 0;
+  /** Length of the last text of each kind. */
+  readonly #textBytes = new Map<string, number>();
+  #ready = false;
+  #whyNoSymbols: string | undefined;
+  #drainTimer: ReturnType<typeof setTimeout> | undefined;
+  #emptyLooks = 0;
+  #stopped = false;
+
+  constructor(parts: Parts, config: Config, origin: string) {
+    this.#parts = parts;
+    this.#config = config;
+    this.#origin = origin;
+    const { identities } = parts;
+    this.#known = {
+      node: config.nodeName,
+      identityOf: (netns, cgroup) => identities.identityOf(netns, cgroup),
+      owner: (address, from) => identities.owner(address, from),
+      symbol: (address) => this.#symbol(address),
+      wallTime,
+    };
+  }
+
+  /** Looks at the node, starts the probes, and begins to empty their rings. */
+  async start(): Promise<void> {
+    const { identities, units } = this.#parts;
+    await identities.tick();
+    await units.configure(this.#config.units);
+    this.#drainLater();
+    this.#ready = true;
+    trimMemory();
+  }
+
+  /** Stops the probes, keeps what their rings still hold, and closes the store and the sinks. */
+  async stop(): Promise<void> {
+    const { units, pipeline, identities, table, visitor } = this.#parts;
+    this.#stopped = true;
+    clearTimeout(this.#drainTimer);
+    this.#drain();
+    await units.close();
+    await pipeline.close();
+    identities.close();
+    table.close();
+    visitor.close();
+    this.#symbols[Symbol.dispose]();
+  }
+
+  /**
+   * By a timer, since a wake-up for each record would cost more than the record. The rate limits
+   * bound what can come in the longer pause to a fraction of a ring.
+   */
+  #drainLater(): void {
+    if (this.#stopped) return;
+    const quiet = this.#emptyLooks >= QUIET_LOOKS;
+    this.#drainTimer = setTimeout(() => {
+      this.#drain();
+      this.#drainLater();
+    }, quiet ? DRAIN_MILLISECONDS_QUIET : DRAIN_MILLISECONDS);
+  }
+
+  #drain(): void {
+    try {
+      const { units } = this.#parts;
+      const count = units.drain((probe, occurrence) => this.#take(probe, occurrence));
+      this.#emptyLooks = count > 0 ? 0 : this.#emptyLooks + 1;
+    } catch (error) {
+      log.error(`Cannot read a ring: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  #take(probe: string, occurrence: Occurrence): void {
+    const { identities, pipeline } = this.#parts;
+    const identity = identities.identityOf(occurrence.netns, occurrence.cgroup);
+    if (!identities.mayBeNamed(occurrence.netns, identity)) {
+      pipeline.offer(join(probe, occurrence, this.#known));
+      return;
+    }
+    // The namespace is younger than the last look at the node, or the runtime's: events wait for
+    // it.
+    void identities.resolve(occurrence.netns, occurrence.cgroup).then(
+      () => pipeline.offer(join(probe, occurrence, this.#known)),
+      (error) => {
+        log.error(`Cannot tell whose an event is: ${error}`);
+        pipeline.offer(join(probe, occurrence, this.#known));
+      },
+    );
+  }
+
+  /** Text for `/metrics`. */
+  async exposition(
+    names: readonly NameSet[] | undefined,
+    openMetrics: boolean,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    this.#collecting ??= this.#collect().finally(() => {
+      this.#collecting = undefined;
+    });
+    const collection = await this.#collecting;
+    const wanted = names ?? this.#config.metrics.names;
+    const kind = `${wanted.join()} ${openMetrics}`;
+    const text = expose(collection, {
+      names: wanted,
+      openMetrics,
+      node: this.#config.nodeName,
+      bytesHint: this.#textBytes.get(kind) ?? 0,
+    });
+    if (this.#textBytes.size < TEXT_KINDS_MAX) this.#textBytes.set(kind, text.length);
+    return text;
+  }
+
+  async #collect(): Promise<Collection> {
+    const { units, table, visitor, identities } = this.#parts;
+    const began = performance.now();
+    const namespaces = table.alive();
+    const readings = await readInNamespaces(
+      visitor,
+      namespaces,
+      units.netnsFiles(),
+      READ_MILLISECONDS_MAX,
+      (namespace) => table.doubt(namespace),
+    );
+    const readSeconds = (performance.now() - began) / 1000;
+    const collection = this.#registry.begin();
+    collection.declare(SELF, SELF_METRICS);
+    const places = namespaces.flatMap((namespace): Place[] => {
+      const reading = readings.get(namespace.inum);
+      if (reading === undefined) return []; // it has gone meanwhile, which is normal
+      const owner = this.#ownerOf(identities.identityOfNamespace(namespace));
+      const read = (file: string) => {
+        if ("error" in reading) return new Error(reading.error);
+        const text = reading.files[file];
+        if (text !== undefined) return text;
+        const because = reading.errors[file];
+        return because === undefined
+          ? new Deno.errors.NotFound(`there is no such file`)
+          : new Error(because);
+      };
+      return [{ owner, host: namespace.host, read }];
+    });
+    const sources: Sources = {
+      places,
+      members: Array.from(identities.members(), ([identity, pids]) => ({
+        owner: this.#ownerOf(identity),
+        pids,
+      })),
+      uplinks: uplinks(),
+      nodeFile: readNodeFile,
+      processFile: readProcessFile,
+    };
+    units.addTo(collection, sources, this.#figureOwners());
+    this.#addSelf(collection, readSeconds);
+    this.#registry.keepOnly(new Set(this.#present()));
+    // The texts of all files have been freed by now, and what was read before.
+    trimMemory();
+    return collection;
+  }
+
+  #figureOwners() {
+    const { identities, table } = this.#parts;
+    const unknown: Owner = { key: "unknown", namespace: "unknown", pod: "" };
+    const known = (identity: Identity) =>
+      identity.kind === "unknown" ? undefined : this.#ownerOf(identity);
+    return {
+      unknown,
+      // What the kernel could not tell the namespace of is nobody's for good.
+      ofNetns: (key: { inum: number; cookie: bigint }) =>
+        key.inum === 0
+          ? unknown
+          : table.lookup(key) === undefined
+          ? undefined
+          : known(identities.identityOf(key)),
+      ofProcess: (pid: number) => known(identities.identityOfProcess(pid)),
+    };
+  }
+
+  *#present(): Iterable<string> {
+    yield HOST.key;
+    yield "unknown";
+    const { identities } = this.#parts;
+    for (const { namespace, name } of identities.pods()) yield keyOf(namespace, name);
+    for (const identity of identities.members().keys()) yield this.#ownerOf(identity).key;
+  }
+
+  #ownerOf(identity: Identity): Owner {
+    if (identity.kind === "host") return HOST;
+    const cached = this.#owners.get(identity);
+    if (cached !== undefined) return cached;
+    const { namespace, name } = identity;
+    const owner = { key: keyOf(namespace, name), namespace, pod: name };
+    this.#owners.set(identity, owner);
+    return owner;
+  }
+
+  #addSelf(collection: Collection, readSeconds: number): void {
+    const { identities, pipeline, kernel, http } = this.#parts;
+    collection.add("build_info", HOST, [version, kernel.release], 1);
+    collection.add("collections_total", HOST, [], ++this.#collections);
+    collection.add("collection_read_seconds", HOST, [], readSeconds);
+    const kinds = new Map<string, number>();
+    for (const { kind, goneAt } of identities.pods()) {
+      if (goneAt === undefined) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+    }
+    for (const [kind, count] of kinds) collection.add("namespaces", HOST, [kind], count);
+    this.#tellKernelCounts();
+    for (const { probe, stage, ...results } of pipeline.counts()) {
+      for (const result of ["produced", "delivered", "lost"] as const) {
+        collection.add("events_total", HOST, [probe, stage, result], results[result]);
+      }
+    }
+    for (const [limit, count] of limitsReached(this.#parts)) {
+      collection.add("limit_reached_total", HOST, [limit], count);
+    }
+    for (const { route, code, count } of http.httpCounts()) {
+      collection.add("http_requests_total", HOST, [route, code], count);
+    }
+    addProcess(collection, this.#registry, this.#started / 1000);
+  }
+
+  #tellKernelCounts(): void {
+    const { units, pipeline } = this.#parts;
+    for (const [probe, counts] of units.kernelCounts()) pipeline.addKernel(probe, counts);
+  }
+
+  /** What `/status` answers. */
+  status(): surface.Status {
+    const { units, identities, kernel, pipeline, store, missing } = this.#parts;
+    const available = units.available();
+    const pods = identities.pods().filter(({ goneAt }) => goneAt === undefined);
+    const size = store.size();
+    return {
+      available_probes: available,
+      inuse_probes: units.inUse(),
+      version,
+      node: this.#config.nodeName,
+      kernel: { release: kernel.release, btf: kernel.btf },
+      started: new Date(this.#started).toISOString(),
+      namespaces: new Set(pods.map(({ netns }) => netns)).size,
+      pods: pods.filter(({ kind }) => kind !== "host").length,
+      sources: Array.from(identities.outcomes(), ([name, outcome]) => ({
+        name,
+        ...stateOf(outcome),
+      })),
+      sinks: pipeline.sinkStatus().map(({ name, outcome, delivered, lost }) => ({
+        name,
+        ...stateOf(outcome),
+        delivered,
+        lost,
+      })),
+      store: {
+        name: "store",
+        ...stateOf(store.outcome()),
+        events: size.events,
+        bytes: size.bytes,
+      },
+      config: this.#configError === undefined
+        ? { origin: this.#origin }
+        : { origin: this.#origin, error: this.#configError },
+      missing: [...missing(), ...this.#hiddenSymbols()],
+    };
+  }
+
+  #symbol(address: bigint): string {
+    const name = this.#symbols.name(address);
+    if (name === HIDDEN_SYMBOL) this.#whyNoSymbols = this.#symbols.why();
+    return name;
+  }
+
+  /** Why kernel functions have no names in events, once one had none. */
+  #hiddenSymbols(): surface.Status["missing"] {
+    if (this.#whyNoSymbols === undefined) return [];
+    const disables = "names of kernel functions in locations and stacks";
+    return [{ what: this.#whyNoSymbols, disables, remedy: "as it says; no restart is needed" }];
+  }
+
+  /** Whether a probe or collector that is wanted does not work. */
+  hasFailures(): boolean {
+    const { event, metrics } = this.#parts.units.inUse();
+    return [...event, ...metrics].some(({ state }) => state === "Failed");
+  }
+
+  notReady(): string | undefined {
+    return this.#ready ? undefined : "the probes are being started";
+  }
+
+  pods(): readonly surface.PodView[] {
+    return this.#parts.identities.pods();
+  }
+
+  events(filter: surface.EventFilter): surface.EventPage {
+    return this.#parts.pipeline.query(filter);
+  }
+
+  subscribe(filter: surface.EventFilter): surface.Subscription {
+    return this.#parts.pipeline.subscribe(filter);
+  }
+
+  config(): surface.ConfigView {
+    return { text: render(this.#config), origin: this.#origin };
+  }
+
+  /** Looks at the node again. */
+  async tick(): Promise<void> {
+    this.#tellKernelCounts();
+    await this.#parts.identities.tick();
+  }
+
+  async configure(text: string, origin = "PUT"): Promise<surface.ConfigResult> {
+    const { cards, overrides } = this.#parts;
+    const read = readConfig(text, origin, cards, overrides);
+    if ("errors" in read) {
+      this.#configError = read.errors.join("; ");
+      return { ok: false, errors: read.errors };
+    }
+    const { config, warnings } = read;
+    const found = changes(this.#config, config);
+    if (found.listeners.length > 0) {
+      try {
+        await this.#parts.listenAnew(config);
+      } catch (error) {
+        const because = error instanceof Error ? error.message : String(error);
+        this.#configError = because;
+        return { ok: false, errors: [because] };
+      }
+    }
+    this.#config = this.#withStarted(config);
+    this.#origin = origin;
+    this.#configError = undefined;
+    setLevel(config.logLevel);
+    await this.#parts.pipeline.configure(config.events);
+    await this.#parts.units.configure(config.units);
+    return { ok: true, changed: changedNames(found), warnings };
+  }
+
+  /** Remembers why the configuration's file was not taken, for `/status`. */
+  configProblem(message: string): void {
+    this.#configError = message;
+  }
+
+  /** What only the next start can change stays as it is. */
+  #withStarted({ runtimeEndpoint: _, ...config }: Config): Config {
+    const { dataDir, pinDir, nodeName, runtimeEndpoint } = this.#config;
+    const started = { ...config, dataDir, pinDir, nodeName };
+    return runtimeEndpoint === undefined ? started : { ...started, runtimeEndpoint };
+  }
+}
+
+/** Counters of what named limits turned away. */
+function limitsReached(
+  { identities, pipeline, http, visitor }: Parts,
+): readonly (readonly [limit: string, count: number])[] {
+  const counts = identities.counts();
+  const { refused = 0, forgotten = 0, rescansRefused = 0, cgroups = 0 } = counts;
+  const { sandboxes = 0, containers = 0 } = counts;
+  const { unfolded, watchersRefused, watchersLost, storeCorrupted } = pipeline.counters();
+  return [
+    ["namespaces", refused],
+    ["namespaces_gone", forgotten],
+    ["namespace_scans", rescansRefused],
+    ["cgroups", cgroups],
+    ["sandboxes", sandboxes],
+    ["containers", containers],
+    ["fold_windows", unfolded],
+    ["watchers", watchersRefused],
+    ["watcher_events", watchersLost],
+    ["store_files_corrupt", storeCorrupted],
+    ["namespace_workers", visitor.lost],
+    ["http_requests", http.requestsRefused],
+    ["http_streams", http.streamsRefused],
+    ["http_stream_events", http.streamEventsLost],
+  ];
+}
+
+function keyOf(namespace: string, name: string): string {
+  return `${namespace}/${name}`;
+}

@@ -1,0 +1,415 @@
+/**
+ * One probe in the kernel: chooses its hooks, loads or adopts them, sets its parameters, reads its
+ * totals and records.
+ *
+ * @module
+ */
+import { type Layout, layoutOf } from "../bpf/btf.ts";
+import type { Kernel } from "../bpf/kernel.ts";
+import { type Attached, loadObject, type ProgramStatistics } from "../bpf/object.ts";
+import type { PinnedMap } from "../bpf/maps.ts";
+import type { Ring } from "../bpf/ring.ts";
+import type { UnitChoice } from "./config/config.ts";
+import type { NetnsKey, Occurrence } from "./events/event.ts";
+import type { Histogram, Metrics } from "./metric.ts";
+import type { Outcome } from "./outcome.ts";
+import type { HookSet, Probe, Totals } from "./probe.ts";
+import {
+  bitmapOf,
+  type Decoder,
+  decoder,
+  encode,
+  type Fields,
+  type FieldValue,
+  LATENCY_BUCKETS,
+  netns,
+  tgid,
+  total,
+  u32,
+} from "./schema.ts";
+import { type Collection, HOST, type Owner } from "./series.ts";
+
+/** Highest number of a kernel enum that a bitmap covers. */
+const BITMAP_BITS_MAX = 256;
+/** Records taken from the ring in one go, so that other work is not held up. */
+const DRAIN_RECORDS_MAX = 4_096;
+/** A namespace that nobody knows for this long is gone: its entries leave the map. */
+const UNKNOWN_KEPT_MS = 60_000;
+
+/** What a probe needs of the agent. */
+export interface ProbeSurroundings {
+  readonly kernel: Kernel;
+  readonly pinDir: string;
+  readObject(probe: string, object: string): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** Whose a figure is; undefined where the namespace or process is not known (yet, or any more). */
+export interface Owners {
+  ofNetns(key: NetnsKey): Owner | undefined;
+  ofProcess(pid: number): Owner | undefined;
+  readonly unknown: Owner;
+}
+
+/** Events of one probe as the kernel side counted them, since the probe was first loaded. */
+export interface KernelCounts {
+  readonly produced: number;
+  readonly limited: number;
+  readonly ringFull: number;
+}
+
+/** A hook set that was not taken. */
+export interface PassedOver {
+  readonly hooks: string;
+  readonly because: string;
+}
+
+interface ReadTotals {
+  readonly card: Totals;
+  readonly map: PinnedMap;
+  readonly key: Decoder<Fields>;
+  readonly value: Decoder<Fields>;
+  /** The field of the key that says whose the figure is. */
+  readonly owner: { readonly field: string; readonly by: "netns" | "tgid" } | undefined;
+}
+
+/** One probe, loaded or not. */
+export class RunningProbe {
+  readonly card: Probe;
+  readonly passedOver: readonly PassedOver[];
+  readonly outcome: Outcome;
+  readonly hooks: string | undefined;
+  readonly adopted: boolean;
+  readonly #attached: Attached | undefined;
+  readonly #object: Uint8Array;
+  readonly #kernel: Kernel;
+  readonly #totals: readonly ReadTotals[];
+  readonly #ring: Ring | undefined;
+  readonly #decode: Decoder<Fields> | undefined;
+  readonly #losses: PinnedMap | undefined;
+  /** Entries by key: since when their namespace is unknown, or that it has been known. */
+  readonly #entries = new Map<string, number | "known">();
+  /** What entries had when they left the map, so that the sum of the unknown does not go down. */
+  readonly #left = new Map<string, { metric: string; labels: readonly string[]; value: number }>();
+  #choice: UnitChoice;
+
+  private constructor(made: {
+    card: Probe;
+    choice: UnitChoice;
+    kernel: Kernel;
+    passedOver: readonly PassedOver[];
+    outcome: Outcome;
+    object: Uint8Array;
+    attached?: Attached;
+    hooks?: string;
+  }) {
+    this.card = made.card;
+    this.#choice = made.choice;
+    this.#kernel = made.kernel;
+    this.passedOver = made.passedOver;
+    this.outcome = made.outcome;
+    this.hooks = made.hooks;
+    this.#object = made.object;
+    this.#attached = made.attached;
+    this.adopted = made.attached?.adopted ?? false;
+    const { attached, card } = made;
+    this.#totals = attached === undefined ? [] : this.#openTotals(attached);
+    if (attached === undefined || card.records === undefined) return;
+    this.#ring = attached.ring("events");
+    this.#losses = attached.map("losses");
+    const layout = layoutOf(made.object, card.records.record.struct);
+    this.#decode = decoder(card.records.record, layout, (name) => made.kernel.words(name));
+  }
+
+  /**
+   * Loads the first of the probe's hook sets that this kernel allows. Never throws: what is wrong
+   * is the outcome.
+   */
+  static async start(
+    card: Probe,
+    choice: UnitChoice,
+    surroundings: ProbeSurroundings,
+  ): Promise<RunningProbe> {
+    const { kernel } = surroundings;
+    const passedOver: PassedOver[] = [];
+    for (const set of card.hooks) {
+      const lacking = lackOf(set, kernel);
+      if (lacking !== undefined) {
+        passedOver.push({ hooks: set.object, because: lacking });
+        continue;
+      }
+      try {
+        return await RunningProbe.#load(card, choice, set, passedOver, surroundings);
+      } catch (error) {
+        const because = error instanceof Error ? error.message : String(error);
+        passedOver.push({ hooks: set.object, because });
+      }
+    }
+    const because = passedOver.map(({ hooks, because }) => `${hooks}: ${because}`).join("; ");
+    const outcome: Outcome = { state: "failed", because };
+    return new RunningProbe({
+      card,
+      choice,
+      kernel,
+      passedOver,
+      outcome,
+      object: new Uint8Array(),
+    });
+  }
+
+  static async #load(
+    card: Probe,
+    choice: UnitChoice,
+    set: HookSet,
+    passedOver: readonly PassedOver[],
+    { kernel, pinDir, readObject }: ProbeSurroundings,
+  ): Promise<RunningProbe> {
+    const object = await readObject(card.name, set.object);
+    const attached = await loadObject({ name: card.name, bytes: object, pinDir });
+    try {
+      const probe = new RunningProbe({
+        card,
+        choice,
+        kernel,
+        passedOver,
+        object,
+        attached,
+        hooks: set.object,
+        outcome: attachOutcome(set, attached),
+      });
+      probe.configure(choice);
+      return probe;
+    } catch (error) {
+      await attached.remove();
+      throw error;
+    }
+  }
+
+  /** Writes the parameters; the kernel side uses them from its next run on. */
+  configure(choice: UnitChoice): void {
+    this.#choice = choice;
+    if (this.#attached === undefined || this.card.parameters === undefined) return;
+    const layout = layoutOf(this.#object, `${this.card.name}_parameters`);
+    this.#attached.map("parameters").update(
+      new Uint8Array(new ArrayBuffer(4)),
+      encode(layout, this.#values(layout)),
+    );
+  }
+
+  #values(layout: Layout): Record<string, FieldValue> {
+    const values: Record<string, FieldValue> = {};
+    for (const [name, parameter] of Object.entries(this.card.parameters ?? {})) {
+      values[name] = this.#choice.parameters[name] ?? parameter.default;
+    }
+    for (const [name, bitmap] of Object.entries(this.card.bitmaps ?? {})) {
+      values[name] = bitmapOf(
+        this.#kernel.words(bitmap.enum),
+        bitmap.prefix,
+        bitmap.words,
+        BITMAP_BITS_MAX,
+      );
+    }
+    // Until the agent has written the parameters, the kernel side must not act on zeros.
+    if (layout.members.has("ready")) values["ready"] = true;
+    // No events are produced then, so none is lost either.
+    if (!this.#choice.events) values["events_per_second"] = 0;
+    return values;
+  }
+
+  #openTotals(attached: Attached): readonly ReadTotals[] {
+    return (this.card.totals ?? []).map((card) => {
+      const fields = Object.entries(card.key.fields);
+      const byNetns = fields.find(([, codec]) => codec === netns);
+      const byTgid = fields.find(([, codec]) => codec === tgid);
+      const words = (name: string) => this.#kernel.words(name);
+      return {
+        card,
+        map: attached.map(card.map),
+        key: decoder(card.key, layoutOf(this.#object, card.key.struct), words),
+        value: decoder(card.value, layoutOf(this.#object, card.value.struct), words),
+        owner: byNetns !== undefined
+          ? { field: byNetns[0], by: "netns" }
+          : byTgid !== undefined
+          ? { field: byTgid[0], by: "tgid" }
+          : undefined,
+      };
+    });
+  }
+
+  /** Metric cards of the totals. */
+  metrics(): Metrics {
+    const all: Record<string, Metrics[string]> = {};
+    for (const { metrics } of this.card.totals ?? []) Object.assign(all, metrics);
+    return all;
+  }
+
+  /** Reads every total into the collection. */
+  addTo(collection: Collection, owners: Owners): void {
+    const metrics = this.metrics();
+    collection.declare(this.card.name, metrics);
+    for (const read of this.#totals) {
+      if (read.card.iterator !== undefined) {
+        read.map.clear();
+        this.#attached?.readIterator(read.card.iterator);
+      }
+      this.#addTotals(read, collection, owners);
+    }
+    // A namespace's entries leave with it; a pod that was made anew under the same name goes on
+    // counting.
+    for (const [name, { type }] of Object.entries(metrics)) {
+      if (type === "counter") collection.neverLess(name);
+    }
+  }
+
+  #addTotals(read: ReadTotals, collection: Collection, owners: Owners): void {
+    const gone: Uint8Array<ArrayBuffer>[] = [];
+    const now = performance.now();
+    const { keyBytes, valueBytes } = read.map.info;
+    read.map.read((keyView, keyOffset, valueView, valueOffset) => {
+      const key = read.key(keyView, keyOffset, keyBytes);
+      const value = read.value(valueView, valueOffset, valueBytes);
+      const owner = this.#ownerOf(read, key, owners);
+      // A process that ended between the iterator's run and now belongs to nobody any more.
+      if (owner === undefined && read.owner?.by === "tgid") return;
+      const bytes = new Uint8Array(keyView.buffer, keyView.byteOffset + keyOffset, keyBytes);
+      const leaves = this.#leaves(bytes, owner, now);
+      for (const [name, metric] of Object.entries(read.card.metrics)) {
+        if (!wanted(metric.when, key)) continue;
+        const labels = (metric.labels ?? []).map((label) => String(key[label]));
+        const figure = value[metric.of];
+        if (isHistogram(figure) && metric.above === undefined) {
+          // What an unknown namespace leaves behind of a histogram is not kept: it has no one
+          // number.
+          if (leaves === "no") collection.observe(name, owner ?? owners.unknown, labels, figure);
+          continue;
+        }
+        const amount = isHistogram(figure) ? above(figure, metric.above ?? 0) : Number(figure);
+        if (leaves === "unknown") this.#leave(name, labels, amount);
+        else if (leaves === "no") collection.add(name, owner ?? owners.unknown, labels, amount);
+      }
+      if (leaves !== "no") gone.push(bytes.slice());
+    });
+    for (const key of gone) {
+      read.map.delete(key);
+      this.#entries.delete(hex(key));
+    }
+    for (const { metric, labels, value } of this.#left.values()) {
+      if (metric in read.card.metrics) collection.add(metric, owners.unknown, labels, value);
+    }
+  }
+
+  /**
+   * Whether an entry's namespace cannot come back: it was known and is forgotten, or has been
+   * unknown for long. `now` says which, for what becomes of its figures.
+   */
+  #leaves(key: Uint8Array, owner: Owner | undefined, now: number): "no" | "known" | "unknown" {
+    const name = hex(key);
+    const before = this.#entries.get(name);
+    if (owner !== undefined) {
+      if (before !== "known") this.#entries.set(name, "known");
+      return "no";
+    }
+    if (before === "known") return "known";
+    if (before === undefined) this.#entries.set(name, now);
+    return now - (before ?? now) > UNKNOWN_KEPT_MS ? "unknown" : "no";
+  }
+
+  #ownerOf(
+    read: ReadTotals,
+    key: Readonly<Record<string, unknown>>,
+    owners: Owners,
+  ): Owner | undefined {
+    if (read.owner === undefined) return HOST;
+    const value = key[read.owner.field];
+    if (read.owner.by === "tgid") return owners.ofProcess(Number(value));
+    return isNetnsKey(value) ? owners.ofNetns(value) : undefined;
+  }
+
+  #leave(metric: string, labels: readonly string[], value: number): void {
+    const key = [metric, ...labels].join("\u0000");
+    const left = this.#left.get(key);
+    if (left === undefined) this.#left.set(key, { metric, labels, value });
+    else left.value += value;
+  }
+
+  /** Hands over what is in the ring, at most a bounded number of records; how many there were. */
+  drain(take: (occurrence: Occurrence) => void): number {
+    const { records } = this.card;
+    const decode = this.#decode;
+    if (this.#ring === undefined || records === undefined || decode === undefined) return 0;
+    return this.#ring.drain((view, offset, length) => {
+      take(records.occurrence(decode(view, offset, length)));
+    }, DRAIN_RECORDS_MAX);
+  }
+
+  /** What the kernel side counted of its own events; undefined for a probe without records. */
+  kernelCounts(): KernelCounts | undefined {
+    if (this.#losses === undefined) return undefined;
+    const slots: number[] = [];
+    this.#losses.read((keyView, keyOffset, valueView, valueOffset) => {
+      slots[u32.read(keyView, keyOffset)] = total.read(valueView, valueOffset);
+    });
+    const [produced = 0, limited = 0, ringFull = 0] = slots;
+    return { produced, limited, ringFull };
+  }
+
+  /** Run time and runs of each program, where the kernel keeps such statistics. */
+  statistics(): readonly ProgramStatistics[] {
+    return this.#attached?.statistics() ?? [];
+  }
+
+  /**
+   * Detaches: removes the pins, so that the kernel frees programs, links and maps. What it still
+   * has after 5 s.
+   */
+  async stop(): Promise<readonly string[]> {
+    return await this.#attached?.remove() ?? [];
+  }
+}
+
+function lackOf(set: HookSet, kernel: Kernel): string | undefined {
+  for (const need of set.needs) {
+    const lacking = kernel.lacks(need);
+    if (lacking !== undefined) return lacking;
+  }
+  return undefined;
+}
+
+function attachOutcome(set: HookSet, attached: Attached): Outcome {
+  const missing = attached.programs.filter(({ attached }) => !attached);
+  if (missing.length > 0) {
+    const because = missing.map(({ name, because }) => `${name} is not attached: ${because}`);
+    return { state: "degraded", because: because.join("; ") };
+  }
+  if (set.misses !== undefined) return { state: "degraded", because: set.misses };
+  return { state: "working" };
+}
+
+function wanted(
+  when: Readonly<Record<string, readonly string[] | undefined>> | undefined,
+  key: Readonly<Record<string, unknown>>,
+): boolean {
+  if (when === undefined) return true;
+  return Object.entries(when).every(([field, words]) =>
+    words === undefined || words.includes(String(key[field]))
+  );
+}
+
+function isNetnsKey(value: unknown): value is NetnsKey {
+  return typeof value === "object" && value !== null && "inum" in value && "cookie" in value;
+}
+
+function isHistogram(value: unknown): value is Histogram {
+  return typeof value === "object" && value !== null && "counts" in value;
+}
+
+/** Observations above a bucket's bound. */
+function above({ counts }: Histogram, bound: number): number {
+  const first = LATENCY_BUCKETS.indexOf(bound) + 1;
+  return counts.slice(first).reduce((sum, count) => sum + count, 0);
+}
+
+function hex(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
+  return text;
+}

@@ -1,0 +1,163 @@
+/**
+ * What the agent says of itself: outcomes, durations, losses, limits reached, and what it costs.
+ *
+ * @module
+ */
+import type { Metrics } from "./metric.ts";
+import { type Outcome } from "./outcome.ts";
+import { type Collection, HOST, type Registry } from "./series.ts";
+
+/**
+ * Metrics of the agent itself. `process_…` are the names that every Prometheus client library uses.
+ */
+export const SELF_METRICS = {
+  build_info: {
+    type: "gauge",
+    help: "Always 1; the labels say which build this is",
+    labels: ["version", "kernel"],
+  },
+  unit_state: {
+    type: "gauge",
+    help: "1 for the state that a probe or collector is in",
+    labels: ["unit", "kind", "state"],
+    seriesMax: 256,
+  },
+  unit_collection_seconds: {
+    type: "gauge",
+    unit: "seconds",
+    help: "Time the last collection of a probe or collector took",
+    labels: ["unit"],
+    seriesMax: 128,
+  },
+  unit_series: {
+    type: "gauge",
+    help: "Series of a probe or collector in the last collection",
+    labels: ["unit"],
+    seriesMax: 128,
+  },
+  unit_failures_total: {
+    type: "counter",
+    help: "Namespaces or processes whose files could not be read or made no sense",
+    labels: ["unit"],
+    seriesMax: 128,
+  },
+  collections_total: { type: "counter", help: "Collections made; parallel scrapes share one" },
+  collection_read_seconds: {
+    type: "gauge",
+    unit: "seconds",
+    help: "Time the last collection took to read files in every namespace",
+  },
+  series_folded_total: {
+    type: "counter",
+    help: "Samples folded into other because their metric had its most label sets",
+    labels: ["metric"],
+    seriesMax: 512,
+  },
+  bpf_run_seconds_total: {
+    type: "counter",
+    unit: "seconds",
+    help: "Time spent in a BPF program, while the kernel keeps statistics",
+    labels: ["unit", "program"],
+    seriesMax: 128,
+  },
+  bpf_runs_total: {
+    type: "counter",
+    help: "Runs of a BPF program, while the kernel keeps statistics",
+    labels: ["unit", "program"],
+    seriesMax: 128,
+  },
+  events_total: {
+    type: "counter",
+    help: "Events by the stage they came to and what became of them there",
+    labels: ["probe", "stage", "result"],
+    seriesMax: 1_024,
+  },
+  limit_reached_total: {
+    type: "counter",
+    help: "Times a named limit turned something away",
+    labels: ["limit"],
+    seriesMax: 64,
+  },
+  namespaces: {
+    type: "gauge",
+    help: "Network namespaces, by how they are named",
+    labels: ["kind"],
+    seriesMax: 8,
+  },
+  http_requests_total: {
+    type: "counter",
+    help: "HTTP requests answered",
+    labels: ["route", "code"],
+    seriesMax: 128,
+  },
+  process_cpu_seconds_total: {
+    type: "counter",
+    unit: "seconds",
+    help: "Total user and system CPU time spent in seconds",
+  },
+  process_resident_memory_bytes: {
+    type: "gauge",
+    unit: "bytes",
+    help: "Resident memory size in bytes",
+  },
+  process_open_fds: { type: "gauge", help: "Number of open file descriptors" },
+  process_start_time_seconds: {
+    type: "gauge",
+    unit: "seconds",
+    help: "Start time of the process since unix epoch in seconds",
+  },
+} as const satisfies Metrics;
+
+/** The name under which the agent's own metrics are declared. */
+export const SELF = "agent";
+
+/** One probe's or collector's part in the last collection. */
+export interface UnitReport {
+  readonly unit: string;
+  readonly kind: "probe" | "collector";
+  readonly outcome: Outcome;
+  readonly seconds: number | undefined;
+  readonly series: number;
+  readonly failures: number;
+}
+
+/** Adds each unit's outcome and cost. */
+export function addUnits(collection: Collection, reports: Iterable<UnitReport>): void {
+  for (const { unit, kind, outcome, seconds, series, failures } of reports) {
+    collection.add("unit_state", HOST, [unit, kind, outcome.state], 1);
+    if (seconds === undefined) continue;
+    collection.add("unit_collection_seconds", HOST, [unit], seconds);
+    collection.add("unit_series", HOST, [unit], series);
+    collection.add("unit_failures_total", HOST, [unit], failures);
+  }
+}
+
+/** Adds what folding and the process itself cost. Reads `/proc/self`. */
+export function addProcess(
+  collection: Collection,
+  registry: Registry,
+  startedSeconds: number,
+): void {
+  for (const [metric, count] of registry.folded()) {
+    collection.add("series_folded_total", HOST, [metric], count);
+  }
+  collection.add("process_cpu_seconds_total", HOST, [], cpuSeconds());
+  collection.add("process_resident_memory_bytes", HOST, [], Deno.memoryUsage().rss);
+  collection.add("process_open_fds", HOST, [], [...Deno.readDirSync("/proc/self/fd")].length);
+  collection.add("process_start_time_seconds", HOST, [], startedSeconds);
+}
+
+/**
+ * Clock ticks per second in `/proc`; 100 on every architecture that Linux exports to user space
+ * (`USER_HZ`).
+ */
+const USER_HZ = 100;
+
+/**
+ * proc_pid_stat(5), fields 14 and 15. The command name, field 2, may hold spaces and parentheses.
+ */
+function cpuSeconds(): number {
+  const text = Deno.readTextFileSync("/proc/self/stat");
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / USER_HZ;
+}

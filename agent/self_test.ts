@@ -1,0 +1,58 @@
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { addProcess, addUnits, SELF, SELF_METRICS } from "./self.ts";
+import { type Collection, Registry } from "./series.ts";
+
+function begin(registry = new Registry()): Collection {
+  const collection = registry.begin();
+  collection.declare(SELF, SELF_METRICS);
+  return collection;
+}
+
+function valueOf(collection: Collection, name: string): number {
+  const values: number[] = [];
+  collection.forEach(name, (_owner, _labels, value) => values.push(value));
+  strictEqual(values.length, 1, name);
+  return values[0] ?? NaN;
+}
+
+Deno.test("the process's own figures are those of /proc/self", () => {
+  const collection = begin();
+  addProcess(collection, new Registry(), 1_795_240_629);
+  const status = Deno.readTextFileSync("/proc/self/status");
+  const rss = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024;
+  const ours = valueOf(collection, "process_resident_memory_bytes");
+  strictEqual(Math.abs(ours - rss) < rss / 4, true, `${ours} ${rss}`);
+  const cpu = valueOf(collection, "process_cpu_seconds_total");
+  strictEqual(
+    cpu > 0 && cpu <= performance.now() / 1000 * navigator.hardwareConcurrency + 60,
+    true,
+  );
+  strictEqual(valueOf(collection, "process_open_fds") >= 3, true);
+  strictEqual(valueOf(collection, "process_start_time_seconds"), 1_795_240_629);
+});
+
+Deno.test("a unit has one state, and a cost only while it runs", () => {
+  const collection = begin();
+  addUnits(collection, [
+    {
+      unit: "tcp",
+      kind: "collector",
+      outcome: { state: "working" },
+      seconds: 0.5,
+      series: 3,
+      failures: 0,
+    },
+    {
+      unit: "fd",
+      kind: "probe",
+      outcome: { state: "stopped" },
+      seconds: undefined,
+      series: 0,
+      failures: 0,
+    },
+  ]);
+  const states: (readonly string[])[] = [];
+  collection.forEach("unit_state", (_owner, { values }) => states.push(values));
+  deepStrictEqual(states, [["tcp", "collector", "working"], ["fd", "probe", "stopped"]]);
+  strictEqual(valueOf(collection, "unit_collection_seconds"), 0.5);
+});

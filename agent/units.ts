@@ -1,0 +1,253 @@
+/**
+ * The probes and collectors of one agent: which run, how they are, and what they give to a
+ * collection.
+ *
+ * @module
+ */
+import type { Kernel } from "../bpf/kernel.ts";
+import { collect, netnsFilesOf, type Run, type Sources } from "./collecting.ts";
+import type { Collector } from "./collector.ts";
+import type { Config, UnitChoice } from "./config/config.ts";
+import type { Occurrence } from "./events/event.ts";
+import { readObject } from "./discover.ts";
+import { log } from "./log.ts";
+import { type Outcome, outcomeOf } from "./outcome.ts";
+import type { Probe } from "./probe.ts";
+import { type KernelCounts, type Owners, RunningProbe } from "./running_probe.ts";
+import { addUnits, type UnitReport } from "./self.ts";
+import { type Collection, HOST } from "./series.ts";
+import type { UnitStatus } from "./surface.ts";
+
+/** What loading probes takes. */
+export interface UnitsOptions {
+  readonly probes: readonly Probe[];
+  readonly collectors: readonly Collector[];
+  readonly kernel: Kernel;
+  /** Where to pin; undefined when nothing can be pinned, with the reason beside it. */
+  readonly pinDir: string | undefined;
+  readonly whyNoPins?: string;
+}
+
+const NOTHING: UnitChoice = { metrics: false, events: false, parameters: {} };
+
+/** Runs probes and collectors as configured. */
+export class Units {
+  readonly #options: UnitsOptions;
+  readonly #running = new Map<string, RunningProbe>();
+  readonly #runs = new Map<string, Run>();
+  readonly #failures = new Map<string, number>();
+  /** A probe whose reading failed at the last collection. */
+  readonly #readings = new Map<string, { outcome: Outcome; seconds: number }>();
+  #choices: Config["units"] = {};
+
+  constructor(options: UnitsOptions) {
+    this.#options = options;
+  }
+
+  /** Starts, stops and sets what differs from before; the other units are not touched. */
+  async configure(choices: Config["units"]): Promise<void> {
+    this.#choices = choices;
+    for (const card of this.#options.probes) {
+      const choice = choices[card.name] ?? NOTHING;
+      const running = this.#running.get(card.name);
+      const wanted = choice.metrics || choice.events;
+      if (!wanted && running !== undefined) await this.#stop(card.name, running);
+      else if (wanted && running === undefined) await this.#start(card, choice);
+      else if (running !== undefined) running.configure(choice);
+    }
+  }
+
+  async #start(card: Probe, choice: UnitChoice): Promise<void> {
+    const { kernel, pinDir, whyNoPins } = this.#options;
+    if (pinDir === undefined || !kernel.btf) {
+      const because = kernel.btf ? whyNoPins ?? "there is nowhere to pin it" : kernel.whyNoBtf;
+      this.#readings.set(card.name, {
+        outcome: { state: "failed", because: because ?? "the kernel has no BTF" },
+        seconds: 0,
+      });
+      return;
+    }
+    const probe = await RunningProbe.start(card, choice, { kernel, pinDir, readObject });
+    this.#running.set(card.name, probe);
+    const { outcome, adopted, hooks } = probe;
+    if (outcome.state === "failed") {
+      log.error(`Cannot start the probe "${card.name}": ${outcome.because}`);
+    } else {
+      log.info(`${adopted ? "Adopted" : "Started"} the probe "${card.name}"`, {
+        hooks: hooks ?? "",
+      });
+    }
+  }
+
+  async #stop(name: string, probe: RunningProbe): Promise<void> {
+    this.#running.delete(name);
+    this.#readings.delete(name);
+    const left = await probe.stop();
+    if (left.length > 0) {
+      log.warn(`The kernel still has parts of the probe "${name}"`, { left: left.join(", ") });
+    }
+    log.info(`Stopped the probe "${name}"`);
+  }
+
+  /** Stops every probe and removes its pins. */
+  async close(): Promise<void> {
+    // Each waits a quarter of a second for the kernel to let go; together they wait once.
+    await Promise.all(Array.from(this.#running, ([name, probe]) => this.#stop(name, probe)));
+  }
+
+  /** Collectors that run. */
+  get collectors(): readonly Collector[] {
+    return this.#options.collectors.filter(({ name }) => this.#choices[name]?.metrics === true);
+  }
+
+  /** Files to read in each namespace. */
+  netnsFiles(): readonly string[] {
+    return netnsFilesOf(this.collectors);
+  }
+
+  /** Puts everything into the collection; what fails is an outcome and hides nothing else. */
+  addTo(collection: Collection, sources: Sources, owners: Owners): void {
+    for (const collector of this.collectors) {
+      const run = collect(collector, sources, collection);
+      this.#runs.set(collector.name, run);
+      this.#note(collector.name, run.outcome, run.failures);
+    }
+    for (const [name, probe] of this.#running) {
+      if (this.#choices[name]?.metrics !== true) continue;
+      const began = performance.now();
+      let outcome: Outcome = probe.outcome;
+      try {
+        probe.addTo(collection, owners);
+      } catch (error) {
+        outcome = outcomeOf(error);
+      }
+      this.#readings.set(name, { outcome, seconds: (performance.now() - began) / 1000 });
+      this.#note(name, outcome, outcome === probe.outcome ? 0 : 1);
+    }
+    addUnits(collection, this.#reports(collection));
+    for (const [unit, { name, runNs, runs }] of this.#statistics()) {
+      collection.add("bpf_run_seconds_total", HOST, [unit, name], runNs / 1e9);
+      collection.add("bpf_runs_total", HOST, [unit, name], runs);
+    }
+  }
+
+  #note(name: string, outcome: Outcome, failures: number): void {
+    const before = this.#failures.get(name) ?? 0;
+    this.#failures.set(name, before + failures);
+    if (failures > 0 && before === 0 && "because" in outcome) {
+      log.warn(`The unit "${name}" does not work fully: ${outcome.because}`);
+    }
+  }
+
+  /**
+   * What programs cost. To open one takes CAP_SYS_ADMIN; without it the figures are absent, and
+   * nothing else.
+   */
+  *#statistics() {
+    for (const [unit, probe] of this.#running) {
+      let programs: ReturnType<typeof probe.statistics> = [];
+      try {
+        programs = probe.statistics();
+      } catch (error) {
+        log.debug(`Cannot tell what the probe "${unit}" costs: ${error}`);
+      }
+      for (const program of programs) yield [unit, program] as const;
+    }
+  }
+
+  *#reports(collection: Collection): Iterable<UnitReport> {
+    const sizes = collection.sizes();
+    const failures = (name: string) => this.#failures.get(name) ?? 0;
+    for (const { name } of this.#options.collectors) {
+      const run = this.#runs.get(name);
+      const on = this.#choices[name]?.metrics === true;
+      yield {
+        unit: name,
+        kind: "collector",
+        outcome: on ? run?.outcome ?? { state: "stopped" } : { state: "stopped" },
+        seconds: on ? run?.seconds : undefined,
+        series: sizes.get(name) ?? 0,
+        failures: failures(name),
+      };
+    }
+    for (const { name } of this.#options.probes) {
+      yield {
+        unit: name,
+        kind: "probe",
+        outcome: this.#outcomeOf(name),
+        seconds: this.#readings.get(name)?.seconds,
+        series: sizes.get(name) ?? 0,
+        failures: failures(name),
+      };
+    }
+  }
+
+  #outcomeOf(name: string): Outcome {
+    const running = this.#running.get(name);
+    return this.#readings.get(name)?.outcome ?? running?.outcome ?? { state: "stopped" };
+  }
+
+  /** Takes what is in every ring; how many records there were. */
+  drain(take: (probe: string, occurrence: Occurrence) => void): number {
+    let count = 0;
+    for (const [name, probe] of this.#running) {
+      count += probe.drain((occurrence) => take(name, occurrence));
+    }
+    return count;
+  }
+
+  /** What each probe's kernel side counted. */
+  *kernelCounts(): Iterable<readonly [probe: string, counts: KernelCounts]> {
+    for (const [name, probe] of this.#running) {
+      const counts = probe.kernelCounts();
+      if (counts !== undefined) yield [name, counts];
+    }
+  }
+
+  /** Names of all that exist, by what they give. */
+  available(): { readonly event: readonly string[]; readonly metrics: readonly string[] } {
+    const { probes, collectors } = this.#options;
+    const event = probes.filter(({ records }) => records !== undefined).map(({ name }) => name);
+    const totals = probes.filter(({ totals }) => totals !== undefined).map(({ name }) => name);
+    return { event, metrics: [...totals, ...collectors.map(({ name }) => name)].sort() };
+  }
+
+  /** How the units are that are switched on, by half. */
+  inUse(): { readonly event: readonly UnitStatus[]; readonly metrics: readonly UnitStatus[] } {
+    const half = (key: "metrics" | "events", names: readonly string[]) =>
+      names.filter((name) => this.#choices[name]?.[key] === true).map((name) => this.#status(name));
+    const { event, metrics } = this.available();
+    return { event: half("events", event), metrics: half("metrics", metrics) };
+  }
+
+  #status(name: string): UnitStatus {
+    const isProbe = this.#options.probes.some((probe) => probe.name === name);
+    if (!isProbe) {
+      const run = this.#runs.get(name);
+      return { name, ...stateOf(run?.outcome ?? { state: "working" }) };
+    }
+    const running = this.#running.get(name);
+    return {
+      name,
+      ...stateOf(this.#outcomeOf(name)),
+      ...(running?.hooks === undefined ? {} : { hooks: running.hooks }),
+      ...(running === undefined || running.passedOver.length === 0
+        ? {}
+        : { passedOver: running.passedOver }),
+    };
+  }
+}
+
+const STATES = {
+  working: "Running",
+  stopped: "Stopped",
+  absent: "Absent",
+  degraded: "Degraded",
+  failed: "Failed",
+} as const;
+
+/** An outcome in the words of `/status`. */
+export function stateOf(outcome: Outcome): Pick<UnitStatus, "state" | "because"> {
+  const state = STATES[outcome.state];
+  return "because" in outcome ? { state, because: outcome.because } : { state };
+}

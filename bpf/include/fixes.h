@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Differences between kernels: one block for each, with the kernel commit that made it and the
+ * release from which the block can go. Types end in ___WHICH; the loader ignores that suffix.
+ */
+#pragma once
+
+#include "kernel.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/*
+ * 5.12 gives every network namespace its cookie when it is made; before, `net_cookie` was an
+ * atomic64_t that stayed 0 until somebody asked, and user space could not ask until 5.14.
+ * Kernel commit 3d368ab87cf6, "net: initialize net->net_cookie at netns setup". A field of another
+ * type does not exist for CO-RE, so there the cookie reads 0. Delete when the floor is 5.12.
+ */
+struct net___with_cookie {
+	__u64 net_cookie;
+};
+
+/*
+ * 5.15 keeps a pointer to the socket's cgroup v2; before, one word was either that or the v1
+ * net_cls and net_prio values, told apart by a bit. There the cgroup reads 0. Kernel commit
+ * 8520e224f547, "bpf, cgroups: Fix cgroup v2 fallback on v1/v2 mixed mode". Needs
+ * CONFIG_SOCK_CGROUP_DATA on any kernel. Delete when the floor is 5.15.
+ */
+struct sock_cgroup_data___with_pointer {
+	struct cgroup *cgroup;
+};
+
+struct sock___with_cgroup {
+	struct sock_cgroup_data___with_pointer sk_cgrp_data;
+};
+
+/*
+ * 6.11 tells the kfree_skb tracepoint which socket the packet was for. Kernel commit c53795d48ee8,
+ * "net: add rx_sk to trace_kfree_skb". The record that perf gets has a field for each argument,
+ * which is how CO-RE can see what arguments there are. Delete when the floor is 6.11.
+ */
+struct trace_event_raw_kfree_skb___with_socket {
+	void *rx_sk;
+};
+
+/*
+ * 6.13 counts the references to a file in file_ref_t, whose value is one less than their number.
+ * Kernel commit 90ee6ed776c0, "fs: port files to file_ref". Delete the first type when the floor
+ * is 6.13.
+ */
+struct file___with_count {
+	atomic_long_t f_count;
+};
+
+struct file_ref___counter {
+	atomic_long_t refcnt;
+};
+
+struct file___with_ref {
+	struct file_ref___counter f_ref;
+};
+
+/*
+ * 6.17 shows attempts to send again that fail too, with the error; before, only those that left.
+ * Kernel commit ad892e912b84, "tcp: trace retransmit failures in tcp_retransmit_skb".
+ * Delete when the floor is 6.17.
+ */
+struct trace_event_raw_tcp_retransmit_skb___with_error {
+	int err;
+};
+
+#pragma clang attribute pop
+
+/* See struct net___with_cookie. */
+static __always_inline __u64 netns_cookie(const struct net *net)
+{
+	const struct net___with_cookie *with = (const void *)net;
+
+	return bpf_core_field_exists(with->net_cookie) ? BPF_CORE_READ(with, net_cookie) : 0;
+}
+
+/* The same, where the verifier knows that `net` is one. */
+static __always_inline __u64 loaded_netns_cookie(const struct net *net)
+{
+	const struct net___with_cookie *with = (const void *)net;
+
+	return bpf_core_field_exists(with->net_cookie) ? with->net_cookie : 0;
+}
+
+/* See struct sock___with_cgroup. `sk` must be a full socket. */
+static __always_inline __u64 sock_cgroup_id(const struct sock *sk)
+{
+	const struct sock___with_cgroup *with = (const void *)sk;
+
+	if (!bpf_core_field_exists(with->sk_cgrp_data.cgroup))
+		return 0;
+	return BPF_CORE_READ(with, sk_cgrp_data.cgroup, kn, id);
+}
+
+/*
+ * See struct trace_event_raw_kfree_skb___with_socket. The argument is read as a number, from the
+ * array of arguments: from 6.8 until commit 5da7e15fb5a1 ("net: Add rx_skb of kfree_skb to
+ * raw_tp_null_args[]") the verifier takes it for a pointer that is never NULL, leaves out the test
+ * for that, and the kernel faults.
+ */
+static __always_inline const struct sock *receiving_socket(const __u64 *arguments)
+{
+	const struct trace_event_raw_kfree_skb___with_socket *with = NULL;
+	const struct sock *sk = NULL;
+
+	if (bpf_core_field_exists(with->rx_sk))
+		bpf_probe_read_kernel(&sk, sizeof(sk), &arguments[3]);
+	return sk;
+}
+
+/* See struct file___with_ref. While an iterator shows a file, it holds one reference itself. */
+static __always_inline bool file_is_shared(const struct file *file)
+{
+	const struct file___with_ref *with_ref = (const void *)file;
+	const struct file___with_count *with_count = (const void *)file;
+
+	if (bpf_core_field_exists(with_ref->f_ref))
+		return BPF_CORE_READ(with_ref, f_ref.refcnt.counter) > 1;
+	return BPF_CORE_READ(with_count, f_count.counter) > 2;
+}
+
+/* See struct trace_event_raw_tcp_retransmit_skb___with_error. 0 if it was sent. */
+static __always_inline int retransmit_error(const __u64 *arguments)
+{
+	const struct trace_event_raw_tcp_retransmit_skb___with_error *with = NULL;
+
+	return bpf_core_field_exists(with->err) ? (int)arguments[2] : 0;
+}

@@ -1,0 +1,261 @@
+/**
+ * Makes exactly the traffic it is told to, in the network namespace it is started in: run by
+ * `lab.ts` below `ip netns exec`. Sockets are libc's, because Deno's cannot be closed with a reset
+ * or left unread.
+ *
+ * @module
+ */
+const libc = Deno.dlopen("libc.so.6", {
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  listen: { parameters: ["i32", "i32"], result: "i32" },
+  accept: { parameters: ["i32", "pointer", "pointer"], result: "i32" },
+  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+  sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },
+  recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+  close: { parameters: ["i32"], result: "i32" },
+  __errno_location: { parameters: [], result: "pointer" },
+});
+const { symbols: c } = libc;
+
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const SOCK_NONBLOCK = 0o4000;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const SO_LINGER = 13;
+const SO_RCVTIMEO = 20;
+const ECONNREFUSED = 111;
+
+function errno(): number {
+  const at = c.__errno_location();
+  return at === null ? 0 : new Deno.UnsafePointerView(at).getInt32(0);
+}
+
+function check(what: string, result: number | bigint): number {
+  const value = Number(result);
+  if (value < 0) throw new Error(`Cannot ${what}: errno ${errno()}`);
+  return value;
+}
+
+function family(address: string): number {
+  return address.includes(":") ? AF_INET6 : AF_INET;
+}
+
+/** `struct sockaddr_in` or `sockaddr_in6`. */
+function sockaddr(address: string, port: number): Uint8Array<ArrayBuffer> {
+  const v6 = address.includes(":");
+  const bytes = new Uint8Array(new ArrayBuffer(v6 ? 28 : 16));
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, v6 ? AF_INET6 : AF_INET, true);
+  view.setUint16(2, port);
+  if (!v6) {
+    address.split(".").forEach((part, index) => bytes[4 + index] = Number(part));
+    return bytes;
+  }
+  const [head = "", tail] = address.split("::");
+  const groups = (text: string) => text === "" ? [] : text.split(":").map((g) => parseInt(g, 16));
+  const front = groups(head);
+  const back = tail === undefined ? [] : groups(tail);
+  const zeros = Array<number>(8 - front.length - back.length).fill(0);
+  [...front, ...zeros, ...back].forEach((group, index) => view.setUint16(8 + index * 2, group));
+  return bytes;
+}
+
+function socket(address: string, type: number): number {
+  return check("open a socket", c.socket(family(address), type, 0));
+}
+
+function option(fd: number, name: number, ...words: number[]): void {
+  const bytes = new Uint8Array(new ArrayBuffer(words.length * 4));
+  words.forEach((word, index) => new DataView(bytes.buffer).setInt32(index * 4, word, true));
+  check(`set the socket option ${name}`, c.setsockopt(fd, SOL_SOCKET, name, bytes, bytes.length));
+}
+
+function bytes(length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new ArrayBuffer(length)).fill(0x78);
+}
+
+/**
+ * Sends `count` datagrams from one socket, bound to `from` unless that is 0; ICMP errors are
+ * ignored.
+ */
+function udp(address: string, port: number, count: number, from: number): void {
+  const fd = socket(address, SOCK_DGRAM);
+  if (from !== 0) {
+    const any = family(address) === AF_INET6 ? "::" : "0.0.0.0";
+    const local = sockaddr(any, from);
+    check("bind", c.bind(fd, local, local.length));
+  }
+  const to = sockaddr(address, port);
+  for (let sent = 0; sent < count;) {
+    // A queued ICMP error is reported by the next call instead of sending; that one is tried again.
+    if (c.sendto(fd, bytes(32), 32n, 0, to, to.length) >= 0n) sent++;
+    else if (errno() !== ECONNREFUSED && errno() !== 113 && errno() !== 1) {
+      check("send", -1);
+    } else if (errno() === 1) sent++;
+  }
+  c.close(fd);
+}
+
+/**
+ * Sends `rate` datagrams a second for `seconds`, in bursts each 10 ms, to a port where nobody
+ * listens.
+ */
+async function storm(address: string, port: number, rate: number, seconds: number): Promise<void> {
+  const fd = socket(address, SOCK_DGRAM);
+  const to = sockaddr(address, port);
+  const began = performance.now();
+  let sent = 0;
+  for (;;) {
+    const elapsed = (performance.now() - began) / 1000;
+    if (elapsed >= seconds) break;
+    for (const due = Math.floor(elapsed * rate); sent < due; sent++) {
+      c.sendto(fd, bytes(32), 32n, 0, to, to.length);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  c.close(fd);
+  Deno.stdout.writeSync(new TextEncoder().encode(`${sent}\n`));
+}
+
+/** Connects `count` times where nobody listens. */
+function refused(address: string, port: number, count: number): void {
+  for (let tried = 0; tried < count; tried++) {
+    const fd = socket(address, SOCK_STREAM);
+    const to = sockaddr(address, port);
+    const result = c.connect(fd, to, to.length);
+    if (result === 0 || errno() !== ECONNREFUSED) {
+      throw new Error(`Cannot be refused by ${address} port ${port}: result ${result}`);
+    }
+    c.close(fd);
+  }
+}
+
+/**
+ * Accepts `count` connections, reading each to its end or reset, and says on standard output when
+ * it is ready.
+ */
+function serve(address: string, port: number, count: number): void {
+  const listener = socket(address, SOCK_STREAM);
+  option(listener, SO_REUSEADDR, 1);
+  const at = sockaddr(address, port);
+  check("bind", c.bind(listener, at, at.length));
+  check("listen", c.listen(listener, 128));
+  Deno.stdout.writeSync(new TextEncoder().encode("ready\n"));
+  for (let accepted = 0; accepted < count; accepted++) {
+    const fd = check("accept", c.accept(listener, null, null));
+    option(fd, SO_RCVTIMEO, 5, 0, 0, 0);
+    while (c.recv(fd, bytes(4096), 4096n, 0) > 0n);
+    c.close(fd);
+  }
+  c.close(listener);
+}
+
+/** Connects `count` times, sends a little, and closes with a reset (linger 0). */
+function abort(address: string, port: number, count: number): void {
+  for (let made = 0; made < count; made++) {
+    const fd = connected(address, port);
+    check("send", c.send(fd, bytes(8), 8n, 0));
+    option(fd, SO_LINGER, 1, 0);
+    c.close(fd);
+  }
+}
+
+/** Connects `count` times, sends `size` bytes and closes in good order. */
+function orderly(address: string, port: number, count: number, size: number): void {
+  for (let made = 0; made < count; made++) {
+    const fd = connected(address, port);
+    check("send", c.send(fd, bytes(size), BigInt(size), 0));
+    c.close(fd);
+  }
+}
+
+/** Begins `count` connections, and gives them up after `ms` without waiting for an answer. */
+async function knock(address: string, port: number, count: number, ms: number): Promise<void> {
+  const to = sockaddr(address, port);
+  const sockets = Array.from({ length: count }, () => socket(address, SOCK_STREAM | SOCK_NONBLOCK));
+  for (const fd of sockets) c.connect(fd, to, to.length);
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  for (const fd of sockets) c.close(fd);
+}
+
+/**
+ * Sends 1,000 bytes on each of `count` connections, then `more` times 100 bytes, each in a packet
+ * of its own, and closes after two seconds.
+ */
+async function pieces(address: string, port: number, count: number, more: number): Promise<void> {
+  const sockets = Array.from({ length: count }, () => connected(address, port));
+  for (const fd of sockets) {
+    const on = Uint8Array.of(1, 0, 0, 0);
+    check("set TCP_NODELAY", c.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, on, on.length));
+    check("send", c.send(fd, bytes(1_000), 1_000n, 0));
+  }
+  for (const fd of sockets) {
+    for (let sent = 0; sent < more; sent++) check("send", c.send(fd, bytes(100), 100n, 0));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  for (const fd of sockets) c.close(fd);
+}
+
+function connected(address: string, port: number): number {
+  const fd = socket(address, SOCK_STREAM);
+  const to = sockaddr(address, port);
+  check(`connect to ${address} port ${port}`, c.connect(fd, to, to.length));
+  return fd;
+}
+
+/** Holds `count` connections to a listener of its own, and the listener, until it is killed. */
+function hold(address: string, port: number, count: number): void {
+  const listener = socket(address, SOCK_STREAM);
+  option(listener, SO_REUSEADDR, 1);
+  const at = sockaddr(address, port);
+  check("bind", c.bind(listener, at, at.length));
+  check("listen", c.listen(listener, 64));
+  const pairs: number[] = [];
+  for (let made = 0; made < count; made++) {
+    pairs.push(connected(address, port), check("accept", c.accept(listener, null, null)));
+  }
+  Deno.stdout.writeSync(new TextEncoder().encode("ready\n"));
+  setInterval(() => {}, 60_000);
+}
+
+const [kind, address = "", port = "0", count = "1", extra = "0"] = Deno.args;
+const numbers = [Number(port), Number(count), Number(extra)] as const;
+switch (kind) {
+  case "udp":
+    udp(address, ...numbers);
+    break;
+  case "storm":
+    await storm(address, ...numbers);
+    break;
+  case "refused":
+    refused(address, numbers[0], numbers[1]);
+    break;
+  case "serve":
+    serve(address, numbers[0], numbers[1]);
+    break;
+  case "abort":
+    abort(address, numbers[0], numbers[1]);
+    break;
+  case "orderly":
+    orderly(address, ...numbers);
+    break;
+  case "knock":
+    await knock(address, ...numbers);
+    break;
+  case "pieces":
+    await pieces(address, ...numbers);
+    break;
+  case "hold":
+    hold(address, numbers[0], numbers[1]);
+    break;
+  default:
+    throw new RangeError(`Cannot make traffic of the kind "${kind}"`);
+}

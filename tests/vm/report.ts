@@ -1,0 +1,86 @@
+/**
+ * What a guest reports, and the page that is made of all guests' reports.
+ *
+ * @module
+ */
+import type { UnitStatus } from "../../agent/surface.ts";
+
+/** One figure that must be what it was made to be. */
+export interface Check {
+  readonly name: string;
+  readonly found: string;
+  readonly wanted: string;
+}
+
+/** What one kernel has shown. */
+export interface Report {
+  /** As `uname -r` prints it. */
+  readonly release: string;
+  readonly probes: Readonly<Record<string, UnitStatus>>;
+  /** What `podskoop probes` printed. */
+  readonly listing: string;
+  readonly checks: readonly Check[];
+  readonly seconds: number;
+}
+
+/** The kernels of the matrix, oldest first; tests/vm/kernel.sh knows where each comes from. */
+export const SERIES = ["5.10", "6.1", "6.12", "newest"] as const;
+
+/** A kernel of the matrix. */
+export type Series = typeof SERIES[number];
+
+/** The page `docs/support.md`. */
+export function supportPage(reports: Readonly<Record<Series, Report>>): string {
+  const probes = [...new Set(SERIES.flatMap((series) => Object.keys(reports[series].probes)))];
+  const rows = probes.sort().map((probe) => [
+    `\`${probe}\``,
+    ...SERIES.map((series) => cell(reports[series].probes[probe])),
+  ]);
+  const reasons = SERIES.flatMap((series) => reasonsOf(series, reports[series]));
+  return `<!-- Written by 'make test-vm' from what the agent says on each kernel. -->
+
+# Kernels
+
+Each probe on Debian's kernels: its state, and the set of hooks that it uses there. The matrix
+compares every figure of \`packetloss\`, \`tcpreset\`, \`fd\` and \`tcpsummary\` with the number of
+faults made, or with what the kernel's own tools say; of other probes, that they load and run.
+
+${table(["Probe", ...SERIES.map((series) => `${series} (\`${reports[series].release}\`)`)], rows)}
+
+## What is missing, and which hooks were passed over
+
+${reasons.join("\n")}
+
+A kernel must publish its types (\`/sys/kernel/btf/vmlinux\`, CONFIG_DEBUG_INFO_BTF=y), as all of
+these do. A copy of them in a file is no way round: bpftool 7.5 cannot be told to load by one, and
+the kernel itself takes no program on \`tp_btf\`, \`fentry\` or an iterator without its own.
+`;
+}
+
+/** The probes that the page has a row for. */
+export function probesOn(page: string): readonly string[] {
+  return [...page.matchAll(/^\| `([a-z0-9_]+)` +\|/gm)].map(([, name = ""]) => name);
+}
+
+function cell(unit: UnitStatus | undefined): string {
+  if (unit === undefined) return "Absent";
+  return unit.hooks === undefined ? unit.state : `${unit.state}, \`${unit.hooks}\``;
+}
+
+function reasonsOf(series: Series, { probes }: Report): readonly string[] {
+  return Object.entries(probes).sort().flatMap(([name, { because, passedOver }]) => [
+    ...because === undefined ? [] : [`- ${series}, \`${name}\`: ${because}`],
+    ...(passedOver ?? []).map((set) =>
+      `- ${series}, \`${name}\`: passed over \`${set.hooks}\`: ${set.because}`
+    ),
+  ]);
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((text, column) =>
+    Math.max(text.length, ...rows.map((row) => row[column]?.length ?? 0))
+  );
+  const line = (cells: readonly string[], fill = " ") =>
+    `| ${cells.map((text, column) => text.padEnd(widths[column] ?? 0, fill)).join(" | ")} |`;
+  return [line(head), line(head.map(() => ""), "-"), ...rows.map((row) => line(row))].join("\n");
+}

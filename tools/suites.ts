@@ -1,0 +1,226 @@
+/**
+ * Runs every check and every test, shows their output, and ends with `N passed, N failed`.
+ *
+ * A suite fails when a test of it does, when it leaves a test out, and when it ran none at all:
+ * what was not executed has not passed. One suite's failure does not keep the others from running.
+ *
+ * Usage: deno run -A tools/suites.ts [NAME…]      all of them without any name
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+
+/** One command, and what it gives: a verdict, or a number of tests. */
+interface Suite {
+  readonly name: string;
+  readonly gives: "verdict" | "tests";
+  readonly command: readonly string[];
+  /** What to do when it fails, where its own words do not say so. */
+  readonly remedy?: string;
+  readonly needsRoot?: boolean;
+  /** It is ended after this many minutes, as a hang must not eat the time of all. */
+  readonly minutesMax: number;
+}
+
+/** What became of one suite. */
+export interface Result {
+  readonly passed: number;
+  readonly failed: number;
+  /** Why it failed, if not by a test that did. */
+  readonly because?: string;
+}
+
+/** All suites together end before CI's own limit of 40 minutes. */
+const TOTAL_MINUTES_MAX = 36;
+
+/**
+ * Exit codes of timeout(1): the command did not end in time; it did not end when told to, either.
+ */
+const TIMED_OUT = 124;
+const KILLED = 137;
+
+/** Summaries are looked for in this much of the end of a suite's output. */
+const TAIL_CHARACTERS_MAX = 65_536;
+
+/** Reads what `deno test` says at its end; undefined when it says nothing of the kind. */
+export function parseSummary(
+  output: string,
+): { passed: number; failed: number; ignored: number } | undefined {
+  // deno-lint-ignore no-control-regex -- colours are control characters
+  const plain = output.replace(/\x1b\[[0-9;]*m/g, "");
+  const pattern = /^(?:ok|FAILED) \| (\d+) passed(?: \([^)]*\))? \| (\d+) failed(.*)$/gm;
+  const last = [...plain.matchAll(pattern)].at(-1);
+  if (last === undefined) return undefined;
+  const [, passed, failed, rest = ""] = last;
+  const ignored = / \| (\d+) ignored/.exec(rest)?.[1] ?? 0;
+  return { passed: Number(passed), failed: Number(failed), ignored: Number(ignored) };
+}
+
+/** Judges a suite by how its command ended and what that printed. */
+export function judge(suite: Pick<Suite, "gives">, success: boolean, output: string): Result {
+  if (suite.gives === "verdict") {
+    return success ? { passed: 0, failed: 0 } : { passed: 0, failed: 1, because: "it said no" };
+  }
+  const summary = parseSummary(output);
+  if (summary === undefined) {
+    return { passed: 0, failed: 1, because: "it ended before its tests did" };
+  }
+  const { passed, failed, ignored } = summary;
+  if (ignored > 0) {
+    return { passed, failed: failed + ignored, because: `${ignored} tests were left out` };
+  }
+  if (failed > 0) return { passed, failed };
+  if (passed === 0) return { passed, failed: 1, because: "it has no test" };
+  if (!success) return { passed, failed: 1, because: "it failed outside of its tests" };
+  return { passed, failed };
+}
+
+async function suites(root: string): Promise<Suite[]> {
+  const pinned = Deno.execPath();
+  const newest = await versionOf(root, "$DENO_NEWEST_BIN");
+  const llvm = await versionOf(root, "$LLVM");
+  const unit = ["test", "--allow-all", "--frozen", "--trace-leaks", "--quiet"];
+  const notUnit = "--ignore=dist,tests/binary_test.ts,tests/host,tests/vm,tests/e2e,tests/bench";
+  const cFiles = await found(root, /^(bpf\/include|probes|wasm)\/.*\.[ch]$/);
+  const scripts = await found(root, /(^\.ci\/run|\.sh)$/);
+  return [
+    verdict("fmt", [pinned, "fmt", "--check"], "run 'make fmt'"),
+    verdict(
+      "clang-format",
+      [`clang-format-${llvm}`, "--dry-run", "-Werror", ...cFiles],
+      "run 'make fmt'",
+    ),
+    verdict("lint", [pinned, "lint"]),
+    verdict("shellcheck", ["shellcheck", "--external-sources", ...scripts]),
+    verdict(
+      "check",
+      [pinned, "check", "--quiet", "--frozen", "."],
+      "where it says that the lockfile is out of date: run 'make lock', and commit deno.lock",
+    ),
+    verdict("bpf", [pinned, "run", "--allow-all", "bpf/build.ts"]),
+    // Types were checked above, by the same version.
+    tests("unit", [pinned, ...unit, "--no-check", notUnit], 8),
+    tests("unit-newest", [newest, ...unit, notUnit], 8),
+    verdict("build", [pinned, "run", "--allow-all", "tools/compile.ts"]),
+    { ...tests("binary", [pinned, ...unit, "tests/binary_test.ts"], 3), needsRoot: true },
+    { ...tests("host", [pinned, ...unit, "tests/host/"], 16), needsRoot: true },
+  ];
+}
+
+function verdict(name: string, command: readonly string[], remedy?: string): Suite {
+  const suite: Suite = { name, gives: "verdict", command, minutesMax: 4 };
+  return remedy === undefined ? suite : { ...suite, remedy };
+}
+
+function tests(name: string, command: readonly string[], minutesMax: number): Suite {
+  return { name, gives: "tests", command, minutesMax };
+}
+
+/** A variable of tools/versions.sh, as the shell reads it. */
+async function versionOf(root: string, variable: string): Promise<string> {
+  const script = `. tools/versions.sh && printf %s "${variable}"`;
+  const command = new Deno.Command("bash", { args: ["-c", script], cwd: root });
+  return new TextDecoder().decode((await command.output()).stdout);
+}
+
+/** The files of the tree that match, without what git would not look at. */
+async function found(root: string, pattern: RegExp): Promise<string[]> {
+  const files: string[] = [];
+  async function look(folder: string): Promise<void> {
+    for await (const { name, isDirectory } of Deno.readDir(`${root}/${folder}`)) {
+      if ([".git", "dist", "node_modules"].includes(name)) continue;
+      const path = folder === "" ? name : `${folder}/${name}`;
+      if (isDirectory) await look(path);
+      else if (pattern.test(path)) files.push(path);
+    }
+  }
+  await look("");
+  return files.sort();
+}
+
+/** Runs one suite to its end, or to its limit. */
+async function run(root: string, suite: Suite, secondsMax: number): Promise<Result> {
+  if (suite.needsRoot === true && Deno.uid() !== 0) {
+    return { passed: 0, failed: 1, because: `it needs root, and this is uid ${Deno.uid()}` };
+  }
+  // timeout(1) ends the whole process group: a test may have started an agent of its own.
+  const limit = Math.max(1, Math.round(Math.min(suite.minutesMax * 60, secondsMax)));
+  const child = new Deno.Command("timeout", {
+    args: ["--kill-after=10", String(limit), ...suite.command],
+    cwd: root,
+    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const end = () => child.kill("SIGTERM");
+  Deno.addSignalListener("SIGINT", end);
+  Deno.addSignalListener("SIGTERM", end);
+  let tail = "";
+  async function show(from: ReadableStream<Uint8Array>): Promise<void> {
+    for await (const text of from.pipeThrough(new TextDecoderStream())) {
+      await write(text);
+      tail = (tail + text).slice(-TAIL_CHARACTERS_MAX);
+    }
+  }
+  // A process that a test has left behind may hold the pipes open: once the suite has ended, its
+  // output gets a second more.
+  const shown = Promise.all([show(child.stdout), show(child.stderr)]);
+  const { success, code } = await child.status;
+  let late: ReturnType<typeof setTimeout> | undefined;
+  await Promise.race([shown, new Promise((resolve) => late = setTimeout(resolve, 1_000))]);
+  clearTimeout(late);
+  Deno.removeSignalListener("SIGINT", end);
+  Deno.removeSignalListener("SIGTERM", end);
+  if (code === TIMED_OUT || code === KILLED) {
+    const { passed, failed } = parseSummary(tail) ?? { passed: 0, failed: 0 };
+    return { passed, failed: failed + 1, because: `it was not done after ${limit} s` };
+  }
+  return judge(suite, success, tail);
+}
+
+async function write(text: string): Promise<void> {
+  const bytes = new TextEncoder().encode(text);
+  for (let done = 0; done < bytes.length;) {
+    done += await Deno.stdout.write(bytes.subarray(done));
+  }
+}
+
+async function main(root: string, wanted: readonly string[]): Promise<number> {
+  const all = await suites(root);
+  const unknown = wanted.filter((name) => !all.some((suite) => suite.name === name));
+  if (unknown.length > 0) {
+    const names = all.map(({ name }) => name).join(", ");
+    await write(`Cannot run the suite "${unknown.join('", "')}": there are ${names}\n`);
+    return 2;
+  }
+  const chosen = wanted.length === 0 ? all : all.filter(({ name }) => wanted.includes(name));
+  const started = performance.now();
+  const lines: string[] = [];
+  const sum = { passed: 0, failed: 0 };
+  for (const suite of chosen) {
+    await write(`\n=== ${suite.name}\n`);
+    const before = performance.now();
+    const result = await run(root, suite, TOTAL_MINUTES_MAX * 60 - (before - started) / 1_000);
+    sum.passed += result.passed;
+    sum.failed += result.failed;
+    const line = report(suite, result, (performance.now() - before) / 1_000);
+    if (result.failed > 0) await write(`${line}\n`);
+    lines.push(line);
+  }
+  await write(`\n=== summary\n${lines.join("\n")}\n`);
+  await write(`${sum.passed} passed, ${sum.failed} failed\n`);
+  return sum.failed === 0 ? 0 : 1;
+}
+
+function report(suite: Suite, result: Result, seconds: number): string {
+  const word = result.failed === 0 ? "ok" : "FAILED";
+  const counts = suite.gives === "tests" ? `, passed ${result.passed}` : "";
+  const because = result.because === undefined ? "" : `: ${result.because}`;
+  const remedy = result.failed === 0 || suite.remedy === undefined ? "" : `; ${suite.remedy}`;
+  return `${word} ${suite.name} (${seconds.toFixed(1)} s${counts})${because}${remedy}`;
+}
+
+if (import.meta.main) {
+  Deno.exit(await main(fileURLToPath(new URL("..", import.meta.url)), Deno.args));
+}
