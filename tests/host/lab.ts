@@ -268,6 +268,19 @@ export class AgentUnderTest implements AsyncDisposable {
     return page.events;
   }
 
+  /**
+   * What a failing test wants to know of the agent: the series that match, its own counters that
+   * are not 0, what does not run, and its log.
+   */
+  async report(series: RegExp): Promise<string> {
+    const { text } = await this.metrics();
+    const lines = text.split("\n").filter((line) =>
+      !line.startsWith("#") && (series.test(line) || /^podskoop_agent\S* [^0]/.test(line))
+    );
+    const status = await this.json<Record<string, unknown>>("/status");
+    return [...lines, JSON.stringify(status), this.log].join("\n");
+  }
+
   async stop(): Promise<number> {
     this.#child.kill("SIGTERM");
     return (await this.#child.status).code;

@@ -26,7 +26,9 @@ async function expectCounts(agent: AgentUnderTest, at: Node, wanted: Counts): Pr
   const same = (counts: Counts) => JSON.stringify(counts) === JSON.stringify(wanted);
   await eventually(look, same, PATIENCE_MS);
   await sleep(300);
-  deepEqual(await look(), wanted);
+  const counts = await look();
+  if (!same(counts)) console.log(await agent.report(/tcpretrans/));
+  deepEqual(counts, wanted);
 }
 
 /** Counters of the kernel's in a namespace, which has only what the test has made. */
