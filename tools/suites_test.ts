@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { judge, parseSummary } from "./suites.ts";
+import { afterSecondTry, judge, onlyThese, parseFailures, parseSummary } from "./suites.ts";
 
 const TESTS = { gives: "tests" } as const;
 
@@ -35,4 +35,49 @@ Deno.test("suites fails a suite that has no test, leaves one out, or breaks off"
 Deno.test("suites takes a check at its word", () => {
   assert.deepEqual(judge({ gives: "verdict" }, true, ""), { passed: 0, failed: 0 });
   assert.equal(judge({ gives: "verdict" }, false, "ok | 7 passed | 0 failed").failed, 1);
+});
+
+const ENDED = `
+ ERRORS 
+
+drops are counted (IPv4) => ./tests/host/packetloss_test.ts:12:6
+error: AssertionError: Expected values to be loosely deep-equal:
+
+a => ./tests/host/not_one.ts:1:1
+
+\x1b[1m FAILURES \x1b[0m
+
+drops are counted (IPv4) => ./tests/host/packetloss_test.ts:12:6
+\x1b[31mresets + a slash / too\x1b[0m => ./tests/host/tcpreset_test.ts:7:6
+
+FAILED | 72 passed | 2 failed (2m56s)
+`;
+const FAILURES = [
+  { name: "drops are counted (IPv4)", file: "tests/host/packetloss_test.ts" },
+  { name: "resets + a slash / too", file: "tests/host/tcpreset_test.ts" },
+];
+
+Deno.test("suites finds the names of what failed, and asks for these alone", () => {
+  assert.deepEqual(parseFailures(ENDED), FAILURES);
+  assert.deepEqual(parseFailures("ok | 7 passed | 0 failed (1s)\n"), []);
+  const [filter = "", ...files] = onlyThese(FAILURES);
+  assert.deepEqual(files, FAILURES.map(({ file }) => file));
+  const pattern = new RegExp(/^--filter=\/(.*)\/$/.exec(filter)?.[1] ?? "");
+  for (const { name } of FAILURES) {
+    assert.match(name, pattern);
+    assert.doesNotMatch(`${name} and more`, pattern);
+  }
+});
+
+Deno.test("suites lets a second try mend a suite only when all of it passes", () => {
+  const first = { passed: 72, failed: 2 };
+  const names = FAILURES.map(({ name }) => name);
+  assert.deepEqual(afterSecondTry(first, { passed: 2, failed: 0 }, FAILURES), {
+    passed: 74,
+    failed: 0,
+    unsteady: names,
+  });
+  for (const [passed, failed] of [[1, 1], [0, 2], [1, 0], [0, 1]] as const) {
+    assert.equal(afterSecondTry(first, { passed, failed }, FAILURES), first);
+  }
 });
