@@ -16,7 +16,12 @@ const HEADERS = { 4: 52, 6: 72 } as const;
 type Counts = Readonly<Record<string, number>>;
 
 /** What the agent has counted of a pod, by kind, once it is `wanted` or stays what it is. */
-async function expectCounts(agent: AgentUnderTest, at: Node, wanted: Counts): Promise<void> {
+async function expectCounts(
+  lab: Lab,
+  agent: AgentUnderTest,
+  at: Node,
+  wanted: Counts,
+): Promise<void> {
   const kinds = ["fast", "timeout", "tail_loss_probe", "syn", "synack"];
   const look = async () => {
     const metrics = await agent.metrics();
@@ -27,8 +32,12 @@ async function expectCounts(agent: AgentUnderTest, at: Node, wanted: Counts): Pr
   await eventually(look, same, PATIENCE_MS);
   await sleep(300);
   const counts = await look();
-  if (!same(counts)) console.log(await agent.report(/tcpretrans/));
-  deepEqual(counts, wanted);
+  if (!same(counts)) {
+    throw new Error(
+      `Expected ${JSON.stringify(wanted)}, not ${JSON.stringify(counts)}; nstat has ` +
+        `${await nstat(lab, at, "TcpRetransSegs")}:\n${await agent.report(/tcpretrans/)}`,
+    );
+  }
 }
 
 /** Counters of the kernel's in a namespace, which has only what the test has made. */
@@ -106,7 +115,7 @@ Deno.test("tcpretrans counts SYNs and SYN-ACKs that are sent again, IPv4 and IPv
     await dropping(lab, lab.right, "input", "tcp dport 6001");
     await lab.traffic(lab.left, "knock", right, 6001, 13, 2_000);
     syns += 13;
-    await expectCounts(agent, lab.left, { syn: syns });
+    await expectCounts(lab, agent, lab.left, { syn: syns });
     await expectEvents(agent, lab.left, "syn", 13, { from: left, to: right, port: 6001 });
 
     await dropping(lab, lab.left, "input", "tcp sport 6002");
@@ -115,7 +124,7 @@ Deno.test("tcpretrans counts SYNs and SYN-ACKs that are sent again, IPv4 and IPv
     answers += 17;
     const sent = () => nstat(lab, lab.right, "TcpRetransSegs");
     deepEqual(await eventually(sent, ([segments]) => segments === answers, PATIENCE_MS), [answers]);
-    await expectCounts(agent, lab.right, { synack: answers });
+    await expectCounts(lab, agent, lab.right, { synack: answers });
     await expectEvents(agent, lab.right, "synack", 17, { from: right, to: left, port: 6002 });
     await lab.inside(lab.left.name, "nft", "flush", "ruleset");
   }
@@ -143,7 +152,7 @@ Deno.test("tcpretrans tells timeouts, tail loss probes and fast retransmits apar
       await lab.traffic(lab.left, "pieces", right, port, count, more);
       counts[kind] = (counts[kind] ?? 0) + count;
       const wanted = Object.entries(counts).filter(([, value]) => value > 0);
-      await expectCounts(agent, lab.left, Object.fromEntries(wanted));
+      await expectCounts(lab, agent, lab.left, Object.fromEntries(wanted));
       await expectEvents(agent, lab.left, kind, count, { from: left, to: right, port });
     }
   }
@@ -163,7 +172,7 @@ Deno.test("tcpretrans keeps apart what a rule kept from leaving the node", async
   const look = async () =>
     (await agent.metrics()).sum(FAILED, { pod: lab.left.name, kind: "syn" }) ?? 0;
   equal(await eventually(look, (value) => value >= 42, PATIENCE_MS), 42);
-  await expectCounts(agent, lab.left, {});
+  await expectCounts(lab, agent, lab.left, {});
   deepEqual(await nstat(lab, lab.left, "TcpExtTCPRetransFail"), [42]);
 });
 
@@ -176,7 +185,7 @@ Deno.test("tcpretrans is silent while nothing is lost", async () => {
   }
   await sleep(3_000);
   for (const node of lab.nodes) {
-    await expectCounts(agent, node, {});
+    await expectCounts(lab, agent, node, {});
     deepEqual(await nstat(lab, node, "TcpRetransSegs"), [0]);
   }
   equal((await agent.events("type=TCPRETRANS")).length, 0);
