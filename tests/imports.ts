@@ -30,7 +30,7 @@ const TABLE: readonly { readonly from: RegExp; readonly may: readonly (RegExp | 
   },
   { from: /^agent\/commands\//, may: [/^(agent|bpf|diagnose)\//, /^node:/, /^npm:(?!hono)/] },
   { from: /^agent\//, may: [/^(agent|bpf)\//, /^node:/, /^npm:(?!hono|commander)/] },
-  { from: /^diagnose\//, may: ["OWN", /^agent\//, /^node:/, /^npm:valibot$/] },
+  { from: /^diagnose\//, may: [/^(diagnose|agent)\//, /^node:/, /^npm:valibot$/] },
   // Pages are written from the product's own cards, and by its own exposition.
   { from: /^tools\/(cards|\w+_doc)\.ts$/, may: [/^(agent|tools)\//, /^node:/] },
   { from: /^tools\//, may: [/^tools\//, /^node:/] },
@@ -38,7 +38,7 @@ const TABLE: readonly { readonly from: RegExp; readonly may: readonly (RegExp | 
 
 /** Files that something other than an import starts. */
 const STARTS =
-  /^(main\.ts|(probes|collectors)\/(\w+)\/\3\.ts|bpf\/build\.ts|tools\/.*|.*\/worker\.ts)$/;
+  /^(main\.ts|(probes|collectors|diagnose)\/(\w+)\/\3\.ts|(bpf\/build|tools\/.*|.*\/worker)\.ts)$/;
 
 /** `imports` of deno.json: what stands for what. */
 export function declared(denoJson: string): ReadonlyMap<string, string> {
