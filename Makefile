@@ -35,7 +35,7 @@ run: build ## Build, and run the agent in the foreground; AGENT_FLAGS=… goes t
 
 .PHONY: test
 test: ## Run everything that CI runs; SUITES="lint unit" runs only these
-	@tools/setup.sh test
+	@tools/setup.sh e2e
 	@$(DENO) run --quiet -A tools/suites.ts $(SUITES)
 
 .PHONY: test-e2e

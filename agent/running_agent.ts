@@ -433,12 +433,13 @@ function limitsReached(
 ): readonly (readonly [limit: string, count: number])[] {
   const counts = identities.counts();
   const { refused = 0, forgotten = 0, rescansRefused = 0, cgroups = 0 } = counts;
-  const { sandboxes = 0, containers = 0 } = counts;
+  const { sandboxes = 0, containers = 0, waiting = 0 } = counts;
   const { unfolded, watchersRefused, watchersLost, storeCorrupted } = pipeline.counters();
   return [
     ["namespaces", refused],
     ["namespaces_gone", forgotten],
     ["namespace_scans", rescansRefused],
+    ["events_waiting", waiting],
     ["cgroups", cgroups],
     ["sandboxes", sandboxes],
     ["containers", containers],

@@ -145,6 +145,7 @@ async function suites(root: string): Promise<Suite[]> {
     verdict("build", [pinned, "run", "--allow-all", "tools/compile.ts"]),
     { ...tests("binary", [pinned, ...unit, "tests/binary_test.ts"], 3), needsRoot: true },
     { ...tests("host", [pinned, ...unit, "tests/host/"], 20), needsRoot: true, secondTriesMax: 3 },
+    { ...tests("e2e", [pinned, ...unit, "tests/e2e/"], 5), needsRoot: true, secondTriesMax: 1 },
   ];
 }
 

@@ -22,9 +22,12 @@ Deno.test("the reader reads what is there, and tells what is gone", async () => 
   try {
     const here = own();
     const gone = { ...own(), inum: 1, path: "/proc/0/ns/net" };
+    // Unmounted, and its file not yet removed.
+    const going = { ...own(), inum: 2, path: new URL(import.meta.url).pathname };
     const told: Namespace[] = [];
     const files = ["net/dev", "net/no_such_file", "net"];
-    const readings = await readInNamespaces(visitor, [here, gone], files, 2000, (namespace) => {
+    const all = [here, gone, going];
+    const readings = await readInNamespaces(visitor, all, files, 2000, (namespace) => {
       told.push(namespace);
     });
     const reading = readings.get(here.inum);
@@ -33,7 +36,7 @@ Deno.test("the reader reads what is there, and tells what is gone", async () => 
     assert.match(reading.files["net/dev"] ?? "", /^Inter-\|.*\n.*\n.*lo:/);
     assert.deepEqual(Object.keys(reading.errors), ["net"]);
     assert.match(reading.errors["net"] ?? "", /^Cannot read "net" in .*: EISDIR$/);
-    assert.deepEqual(told, [gone]);
+    assert.deepEqual(told, [gone, going]);
     assert.equal(readings.size, 1);
   } finally {
     visitor.close();

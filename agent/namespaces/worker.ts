@@ -10,6 +10,7 @@
 import {
   close,
   EACCES,
+  EINVAL,
   ENOENT,
   enterNetns,
   EPERM,
@@ -74,7 +75,8 @@ function enter(target: Target): true | Visit {
     const entered = enterNetns(descriptor);
     close(descriptor);
     if (entered < 0) {
-      failure = entered;
+      // A name's file stays for a moment once its namespace is unmounted, and is none (setns(2)).
+      if (entered !== -EINVAL) failure = entered;
       continue;
     }
     away = true;

@@ -37,7 +37,10 @@ const IDENTITIES_MAX = 16_384;
 const REFRESH_SECONDS = 10;
 
 /** An event waits at most this long for its namespace's name. */
-const NAME_MILLISECONDS_MAX = 1_000;
+const NAME_MILLISECONDS_MAX = 3_000;
+
+/** Events that wait at a time; a further one goes by what is known at once, and is counted. */
+const WAITING_MAX = 4_096;
 
 /** What identities are made from. */
 export interface IdentitiesOptions {
@@ -65,6 +68,8 @@ export class Identities {
   #indexed = -1;
   /** Names given since the last look at the node; sources may have better ones at the next. */
   readonly #named = new Map<KnownNamespace, Identity>();
+  #waiting = 0;
+  #hurried = 0;
 
   constructor({ table, sources, node, proc = "/proc", now }: IdentitiesOptions) {
     this.#table = table;
@@ -102,6 +107,7 @@ export class Identities {
       ...Object.assign({}, ...this.#sources.map((source) => source.refused?.() ?? {})),
       ...counts,
       cgroups: this.#cgroups.refused,
+      waiting: this.#hurried,
       processes: processes.refused,
       denied: processes.denied,
       addresses: this.#nodeIndex().refused,
@@ -118,16 +124,30 @@ export class Identities {
   }
 
   /**
-   * Like `identityOf`, and waits up to a second for a namespace that is being looked at for the
-   * first time, and as long for the sources to name a young one.
+   * Like `identityOf`, and waits up to three seconds for a namespace that is being looked at for
+   * the first time, and as long for the sources to name a young one.
    */
   async resolve(key: NetnsKey, cgroup?: bigint): Promise<Identity> {
+    if (this.#waiting >= WAITING_MAX) {
+      this.#hurried++;
+      return this.identityOf(key, cgroup);
+    }
+    this.#waiting++;
+    try {
+      return await this.#resolve(key, cgroup);
+    } finally {
+      this.#waiting--;
+    }
+  }
+
+  async #resolve(key: NetnsKey, cgroup: bigint | undefined): Promise<Identity> {
     const namespace = await this.#table.resolve(key);
     if (namespace === undefined) return UNKNOWN;
     const identity = this.#identityIn(namespace, cgroup);
     if (!this.#isUnnamed(namespace, identity)) return identity;
     await this.#refreshed();
-    this.#named.delete(namespace);
+    // Not of this view alone: the namespace may have been looked at again meanwhile.
+    this.#named.clear();
     return this.#identityIn(namespace, cgroup);
   }
 
@@ -245,10 +265,14 @@ export class Identities {
     for (const source of this.#sources) void source.refresh?.();
   }
 
-  /** Whether a young namespace has no name but its pod's or container's number. */
+  /**
+   * Whether a young namespace has no name but its pod's or container's number, or what it has while
+   * a runtime and its network plugin are making it: a mount in `ip netns`, a process of theirs.
+   */
   #isUnnamed({ seenAt, goneAt }: KnownNamespace, { kind }: Identity): boolean {
     const isYoung = goneAt === undefined && this.#now() - seenAt < REFRESH_SECONDS;
-    return isYoung && (kind === "pod-uid" || kind === "container");
+    const mayBePod = (kind === "netns" || kind === "process") && this.#sources.length > 0;
+    return isYoung && (kind === "pod-uid" || kind === "container" || mayBePod);
   }
 
   /** Has all sources look again, and waits for those that can tell when they have. */

@@ -17,7 +17,13 @@ function device(index: number, name: string, ...addresses: readonly string[]) {
 }
 
 function node(...sources: readonly IdentitySource[]) {
+  return nodeWithMounts("", sources);
+}
+
+function nodeWithMounts(mountinfo: string, sources: readonly IdentitySource[]) {
   const proc = new FakeProc();
+  Deno.mkdirSync(`${proc.path}/self`);
+  Deno.writeTextFileSync(`${proc.path}/self/mountinfo`, mountinfo);
   proc.put(1, { comm: "init", netns: HOST });
   const visitor = new FakeVisitor();
   visitor.there.set(HOST, { cookie: 1n, interfaces: [device(1, "eth0", "192.0.2.1")] });
@@ -127,6 +133,46 @@ Deno.test("identities have a source look before a young pod goes by its UID", as
   assert.deepEqual([after.name, n.identities.mayBeNamed(key, after)], ["cart-7f9c", false]);
   n.clock.now += 11;
   assert.equal(n.identities.mayBeNamed(key, before), false);
+});
+
+Deno.test("identities let at most 4,096 events wait for a name, and count the others", async () => {
+  const never: IdentitySource = { ...sourceOf(UID, "cart-7f9c"), identify: () => undefined };
+  using n = node({ ...never, refresh: () => new Promise((resolve) => setTimeout(resolve, 50)) });
+  n.proc.put(17, { netns: 20, cgroup: `0::/kubepods/pod${UID}/${CID}\n` });
+  n.visitor.there.set(20, { cookie: 7n });
+  await n.identities.tick();
+  const events = Array.from(
+    { length: 4_099 },
+    () => n.identities.resolve({ inum: 20, cookie: 7n }),
+  );
+  const names = await Promise.all(events);
+  assert.equal(names.filter(({ kind }) => kind === "pod-uid").length, 4_099);
+  assert.equal(n.identities.counts()["waiting"], 3);
+});
+
+Deno.test("identities have a source look before a young pod goes by its mount", async () => {
+  let looks = 0;
+  const late: IdentitySource = {
+    ...sourceOf(UID, "cart-7f9c"),
+    identify: ({ netns }) =>
+      looks > 1 && netns === 20 ? { kind: "pod", namespace: "shop", name: "cart-7f9c" } : undefined,
+    refresh: async () => {
+      await Promise.resolve();
+      looks++;
+    },
+  };
+  const mount = "31 23 0:4 net:[20] /run/netns/cni-1 rw shared:1 - nsfs nsfs rw\n";
+  const key = { inum: 20, cookie: 7n };
+  for (const sources of [[late], []]) {
+    using n = nodeWithMounts(mount, sources);
+    n.visitor.there.set(20, { cookie: 7n });
+    await n.identities.tick();
+    const before = n.identities.identityOf(key);
+    assert.deepEqual([before.kind, before.name], ["netns", "cni-1"]);
+    assert.equal(n.identities.mayBeNamed(key, before), sources.length > 0);
+    const after = await n.identities.resolve(key);
+    assert.equal(after.name, sources.length > 0 ? "cart-7f9c" : "cni-1");
+  }
 });
 
 Deno.test("identities keep the name of a pod that its source forgot", async () => {

@@ -54,7 +54,7 @@ const VISIT_ROUNDS_MAX = 3;
 const OWN_NETNS = "/proc/thread-self/ns/net";
 
 /** How long `resolve` waits for a namespace to be found. */
-const RESOLVE_MILLISECONDS_MAX = 1_000;
+const RESOLVE_MILLISECONDS_MAX = 3_000;
 
 /** One namespace, for as long as it is remembered. */
 interface Entry {
@@ -113,6 +113,8 @@ export class NamespaceTable {
   #forgotten = 0;
   #reused = 0;
   #visiting: Promise<void> | undefined;
+  /** For those who wait for what it finds. */
+  #nextScan: PromiseWithResolvers<void> | undefined;
   #generation = 0;
 
   constructor(options: TableOptions) {
@@ -188,15 +190,28 @@ export class NamespaceTable {
     return found;
   }
 
-  /** Like `lookup`, and waits up to a second where it takes a visit to find out. */
+  /**
+   * Like `lookup`, and waits up to three seconds where it takes a visit or the next scan to find
+   * out: when pods come quickly, not each of them may start a scan of its own.
+   */
   async resolve(key: NetnsKey): Promise<KnownNamespace | undefined> {
-    const deadline = performance.now() + RESOLVE_MILLISECONDS_MAX;
-    for (;;) {
-      const known = this.lookup(key);
-      const left = deadline - performance.now();
-      if (known !== undefined || this.#visiting === undefined || left <= 0) return known;
-      await this.#visiting;
+    let known = this.lookup(key);
+    if (known !== undefined || key.inum === 0) return known;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let isOver = false;
+    const over = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        isOver = true;
+        resolve();
+      }, RESOLVE_MILLISECONDS_MAX);
+    });
+    while (known === undefined && !isOver) {
+      this.#nextScan ??= Promise.withResolvers();
+      await Promise.race([this.#visiting ?? this.#nextScan.promise, over]);
+      known = this.#find(key);
     }
+    clearTimeout(timer);
+    return known;
   }
 
   /**
@@ -217,6 +232,7 @@ export class NamespaceTable {
 
   /** Gives back what is open. The visitor is its owner's to close. */
   close(): void {
+    this.#nextScan?.resolve();
     this.#mounts.close();
   }
 
@@ -256,6 +272,8 @@ export class NamespaceTable {
     for (const inum of refused) if (!this.#refusedInums.has(inum)) this.#refused++;
     this.#refusedInums = refused;
     this.#forget(now);
+    this.#nextScan?.resolve();
+    this.#nextScan = undefined;
   }
 
   /** What lives where. The host's namespace is always there. */

@@ -253,7 +253,7 @@ Deno.test("namespaces that come and go while they are read never fail a scrape",
   await churn;
   strictEqual(scrapes > 3, true);
   const metrics = await agent.metrics();
-  strictEqual(metrics.sum("podskoop_unit_failures_total", { unit: "tcp" }), 0);
+  strictEqual(metrics.sum("podskoop_unit_failures_total", { unit: "tcp" }), 0, agent.log);
 });
 
 Deno.test("a hostile process name reaches neither a terminal nor a label as it is", async () => {
