@@ -70,7 +70,26 @@ struct trace_event_raw_tcp_retransmit_skb___with_error {
 	int err;
 };
 
+/*
+ * 5.19 gives a packet that came in, and is freed for want of a route, a reason of its own. Kernel
+ * commit c4eb664191b4, "net: ipv4: add skb drop reasons to ip_error()". Delete when the floor is
+ * 5.19.
+ */
+enum skb_drop_reason___with_routes {
+	SKB_DROP_REASON_IP_INNOROUTES___with_routes = 1,
+};
+
 #pragma clang attribute pop
+
+/* See enum skb_drop_reason___with_routes. */
+static __always_inline bool is_no_route_in(__u32 reason)
+{
+	if (!bpf_core_enum_value_exists(enum skb_drop_reason___with_routes,
+					SKB_DROP_REASON_IP_INNOROUTES___with_routes))
+		return false;
+	return reason == bpf_core_enum_value(enum skb_drop_reason___with_routes,
+					     SKB_DROP_REASON_IP_INNOROUTES___with_routes);
+}
 
 /* See struct net___with_cookie. */
 static __always_inline __u64 netns_cookie(const struct net *net)

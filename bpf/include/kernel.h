@@ -50,6 +50,25 @@ enum {
 	BPF_RB_NO_WAKEUP = 1,
 };
 
+/*
+ * include/uapi/linux/bpf.h: what a program on a cgroup is given; the verifier translates accesses.
+ */
+struct __sk_buff {
+	__u32 len;
+	__u32 pkt_type;
+	__u32 mark;
+	__u32 queue_mapping;
+	__u32 protocol;
+	__u32 vlan_present;
+	__u32 vlan_tci;
+	__u32 vlan_proto;
+	__u32 priority;
+	__u32 ingress_ifindex;
+	__u32 ifindex;
+	__u32 unused_until_gso_segs[30];
+	__u32 gso_segs;
+};
+
 /* What goes over the wire has one layout for good: nothing to relocate. */
 struct ipv4_header {
 	__u8 version_ihl;
@@ -85,8 +104,23 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct fib_table;
+struct fib6_info;
+
+struct netns_ipv4 {
+	struct fib_table *fib_default;
+	bool fib_has_custom_rules;
+};
+
+struct netns_ipv6 {
+	struct fib6_info *fib6_null_entry;
+	bool fib6_has_custom_rules;
+};
+
 struct net {
 	struct ns_common ns;
+	struct netns_ipv4 ipv4;
+	struct netns_ipv6 ipv6;
 };
 
 typedef struct {
@@ -127,8 +161,41 @@ struct request_sock_queue {
 	atomic_t qlen;
 };
 
+struct flowi_common {
+	int flowic_oif;
+	int flowic_iif;
+	__u8 flowic_proto;
+};
+
+union flowi_uli {
+	struct {
+		__be16 dport;
+		__be16 sport;
+	} ports;
+};
+
+struct flowi4 {
+	struct flowi_common __fl_common;
+	__be32 saddr;
+	__be32 daddr;
+	union flowi_uli uli;
+};
+
+struct flowi6 {
+	struct flowi_common __fl_common;
+	struct in6_addr daddr;
+	struct in6_addr saddr;
+	union flowi_uli uli;
+};
+
+/* Its `fl` is a struct flowi, a union that begins with either. */
+struct inet_cork_full {
+	struct flowi4 fl;
+};
+
 struct inet_sock {
 	__be16 inet_sport;
+	struct inet_cork_full cork;
 };
 
 struct inet_connection_sock {
@@ -166,8 +233,30 @@ struct net_device {
 	possible_net_t nd_net;
 };
 
+struct neigh_table {
+	int family;
+	atomic_t gc_entries;
+};
+
+struct neighbour {
+	struct neigh_table *tbl;
+	struct net_device *dev;
+	__u8 nud_state;
+	__u8 dead;
+	__u8 primary_key[0];
+};
+
 struct dst_entry {
 	struct net_device *dev;
+};
+
+struct fib6_result {
+	struct fib6_info *f6i;
+	__u8 fib6_type;
+};
+
+struct fib6_table {
+	__u32 tb6_id;
 };
 
 struct sk_buff {
@@ -202,6 +291,8 @@ struct nsproxy {
 };
 
 struct task_struct {
+	void *stack;
+	unsigned int flags;
 	int tgid;
 	struct nsproxy *nsproxy;
 };

@@ -105,6 +105,22 @@ function udp(address: string, port: number, count: number, from: number): void {
 }
 
 /**
+ * Sends a datagram to each of `count` addresses from `address` on, whatever becomes of it. Each is
+ * from a socket of its own, as what waits for a neighbour counts against its socket's limit.
+ */
+function sweep(address: string, port: number, count: number): void {
+  const to = sockaddr(address, port);
+  const view = new DataView(to.buffer);
+  const lastBytes = family(address) === AF_INET6 ? 22 : 6;
+  for (let sent = 0; sent < count; sent++) {
+    const fd = socket(address, SOCK_DGRAM);
+    c.sendto(fd, bytes(32), 32n, 0, to, to.length);
+    c.close(fd);
+    view.setUint16(lastBytes, view.getUint16(lastBytes) + 1);
+  }
+}
+
+/**
  * Sends `rate` datagrams a second for `seconds`, in bursts each 10 ms, to a port where nobody
  * listens.
  */
@@ -211,6 +227,15 @@ function connected(address: string, port: number): number {
   return fd;
 }
 
+/** Has a socket for datagrams, and leaves them unread, until it is killed. */
+function hear(address: string, port: number): void {
+  const fd = socket(address, SOCK_DGRAM);
+  const at = sockaddr(address, port);
+  check("bind", c.bind(fd, at, at.length));
+  Deno.stdout.writeSync(new TextEncoder().encode("ready\n"));
+  setInterval(() => {}, 60_000);
+}
+
 /** Holds `count` connections to a listener of its own, and the listener, until it is killed. */
 function hold(address: string, port: number, count: number): void {
   const listener = socket(address, SOCK_STREAM);
@@ -232,6 +257,9 @@ switch (kind) {
   case "udp":
     udp(address, ...numbers);
     break;
+  case "sweep":
+    sweep(address, numbers[0], numbers[1]);
+    break;
   case "storm":
     await storm(address, ...numbers);
     break;
@@ -252,6 +280,9 @@ switch (kind) {
     break;
   case "pieces":
     await pieces(address, ...numbers);
+    break;
+  case "hear":
+    hear(address, numbers[0]);
     break;
   case "hold":
     hold(address, numbers[0], numbers[1]);
