@@ -9,6 +9,7 @@
  */
 import type { Need } from "../bpf/need.ts";
 import type { Metric } from "./metric.ts";
+import type { RemoteLabel } from "./remote.ts";
 import type { EventOf, Fields, Schema } from "./schema.ts";
 import type { Attribute, Occurrence } from "./events/event.ts";
 
@@ -58,6 +59,18 @@ export interface Totals<K extends Fields = Fields, V extends Fields = Fields> {
    * removed before.
    */
   readonly iterator?: string;
+  /**
+   * The field of the key with the far end's address: the agent finds out whose it is, for the
+   * labels `remote_kind`, `remote_namespace` and `remote_name`. The probe's parameters `names`,
+   * `ipv4_prefix` and `ipv6_prefix` say how much they tell.
+   */
+  readonly remote?: keyof K & string;
+  /**
+   * Takes entries out of the map that have not been used for a while, so that it has room for
+   * others; the sums keep what they had counted. `seen` is the field of the value with the time of
+   * the last use.
+   */
+  readonly expires?: { readonly seen: keyof V & string; readonly seconds: number };
   readonly metrics: Readonly<Record<string, TotalsMetric<K, V>>>;
 }
 
@@ -70,8 +83,8 @@ export interface TotalsMetric<K extends Fields, V extends Fields> extends Omit<M
    * metric is a counter.
    */
   readonly above?: number;
-  /** The fields of the key that are its labels, under the same names. */
-  readonly labels?: readonly (keyof K & string)[];
+  /** The fields of the key that are its labels, under the same names; and the far end's. */
+  readonly labels?: readonly (keyof K & string | RemoteLabel)[];
   /**
    * Only the entries whose key has one of these words, per field; the others are not this metric's.
    */

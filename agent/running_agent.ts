@@ -13,7 +13,7 @@ import type { Config, NameSet, UnitCard } from "./config/config.ts";
 import { changedNames, changes } from "./config/changes.ts";
 import { type Overrides, readConfig } from "./config/read.ts";
 import { render } from "./config/render.ts";
-import type { Occurrence } from "./events/event.ts";
+import type { NetnsKey, Occurrence } from "./events/event.ts";
 import type { EventPipeline } from "./events/pipeline.ts";
 import type { EventStore } from "./events/store.ts";
 import { expose } from "./exposition.ts";
@@ -253,6 +253,7 @@ export class RunningAgent implements surface.Agent {
           ? undefined
           : known(identities.identityOf(key)),
       ofProcess: (pid: number) => known(identities.identityOfProcess(pid)),
+      ofAddress: (address: string, from: NetnsKey) => identities.owner(address, from),
     };
   }
 

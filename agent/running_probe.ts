@@ -9,11 +9,15 @@ import type { Kernel } from "../bpf/kernel.ts";
 import { type Attached, loadObject, type ProgramStatistics } from "../bpf/object.ts";
 import type { PinnedMap } from "../bpf/maps.ts";
 import type { Ring } from "../bpf/ring.ts";
+import { bootNow } from "../bpf/time.ts";
 import type { UnitChoice } from "./config/config.ts";
 import type { NetnsKey, Occurrence } from "./events/event.ts";
 import type { Histogram, Metrics } from "./metric.ts";
 import type { Outcome } from "./outcome.ts";
-import type { HookSet, Probe, Totals } from "./probe.ts";
+import type { AddressOwner } from "./pods/identity.ts";
+import type { HookSet, Probe, Totals, TotalsMetric } from "./probe.ts";
+import { type Remote, type RemoteDetail, RemoteNames, remoteOf } from "./remote.ts";
+import { Retired } from "./retired.ts";
 import {
   bitmapOf,
   type Decoder,
@@ -47,6 +51,8 @@ export interface ProbeSurroundings {
 export interface Owners {
   ofNetns(key: NetnsKey): Owner | undefined;
   ofProcess(pid: number): Owner | undefined;
+  /** Who has an address, as seen from a namespace. */
+  ofAddress(address: string, from: NetnsKey): AddressOwner | undefined;
   readonly unknown: Owner;
 }
 
@@ -70,6 +76,20 @@ interface ReadTotals {
   readonly value: Decoder<Fields>;
   /** The field of the key that says whose the figure is. */
   readonly owner: { readonly field: string; readonly by: "netns" | "tgid" } | undefined;
+  readonly retired: Retired;
+  /** Who the far end of each entry is: what an address had counted stays with whose it was then. */
+  readonly remotes: Map<string, Remote>;
+  readonly remoteNames: RemoteNames;
+}
+
+/** An entry's key and value. */
+type Entry = Readonly<Record<string, unknown>>;
+
+/** One sample of an entry: the metric's card, and its label values. */
+interface EntrySample {
+  readonly name: string;
+  readonly metric: TotalsMetric<Fields, Fields>;
+  readonly labels: readonly string[];
 }
 
 /** One probe, loaded or not. */
@@ -211,7 +231,9 @@ export class RunningProbe {
     // Until the agent has written the parameters, the kernel side must not act on zeros.
     if (layout.members.has("ready")) values["ready"] = true;
     // No events are produced then, so none is lost either.
-    if (!this.#choice.events) values["events_per_second"] = 0;
+    if (!this.#choice.events && layout.members.has("events_per_second")) {
+      values["events_per_second"] = 0;
+    }
     return values;
   }
 
@@ -221,9 +243,16 @@ export class RunningProbe {
       const byNetns = fields.find(([, codec]) => codec === netns);
       const byTgid = fields.find(([, codec]) => codec === tgid);
       const words = (name: string) => this.#kernel.words(name);
+      const map = attached.map(card.map);
+      // What an agent that crashed had taken out of the map is not known any more: without it, the
+      // sums would seem to go down, and then to grow by all that is left.
+      if (card.expires !== undefined && attached.adopted) map.clear();
       return {
         card,
-        map: attached.map(card.map),
+        map,
+        retired: new Retired(),
+        remotes: new Map(),
+        remoteNames: new RemoteNames(),
         key: decoder(card.key, layoutOf(this.#object, card.key.struct), words),
         value: decoder(card.value, layoutOf(this.#object, card.value.struct), words),
         owner: byNetns !== undefined
@@ -262,7 +291,9 @@ export class RunningProbe {
 
   #addTotals(read: ReadTotals, collection: Collection, owners: Owners): void {
     const gone: Uint8Array<ArrayBuffer>[] = [];
+    const retiring: { key: Uint8Array<ArrayBuffer>; remote: Remote | undefined }[] = [];
     const now = performance.now();
+    const expiry = this.#expiryOf(read);
     const { keyBytes, valueBytes } = read.map.info;
     read.map.read((keyView, keyOffset, valueView, valueOffset) => {
       const key = read.key(keyView, keyOffset, keyBytes);
@@ -271,10 +302,16 @@ export class RunningProbe {
       // A process that ended between the iterator's run and now belongs to nobody any more.
       if (owner === undefined && read.owner?.by === "tgid") return;
       const bytes = new Uint8Array(keyView.buffer, keyView.byteOffset + keyOffset, keyBytes);
-      const leaves = this.#leaves(bytes, owner, now);
-      for (const [name, metric] of Object.entries(read.card.metrics)) {
-        if (!wanted(metric.when, key)) continue;
-        const labels = (metric.labels ?? []).map((label) => String(key[label]));
+      const name = hex(bytes);
+      const leaves = this.#leaves(name, owner, now);
+      const remote = this.#remoteOf(read, key, owners);
+      const before = read.remotes.get(name) ?? remote;
+      if (leaves === "no" && owner !== undefined && (before !== remote || expiry?.(value))) {
+        retiring.push({ key: bytes.slice(), remote: before });
+        return;
+      }
+      if (remote !== undefined) read.remotes.set(name, remote);
+      for (const { name, metric, labels } of this.#samplesOf(read, key, remote)) {
         const figure = value[metric.of];
         if (isHistogram(figure) && metric.above === undefined) {
           // What an unknown namespace leaves behind of a histogram is not kept: it has no one
@@ -290,10 +327,68 @@ export class RunningProbe {
     });
     for (const key of gone) {
       read.map.delete(key);
-      this.#entries.delete(hex(key));
+      this.#forget(read, key);
     }
+    for (const { key, remote } of retiring) this.#retire(read, key, remote);
+    read.retired.addTo(collection, (netns) => owners.ofNetns(netns));
     for (const { metric, labels, value } of this.#left.values()) {
       if (metric in read.card.metrics) collection.add(metric, owners.unknown, labels, value);
+    }
+  }
+
+  *#samplesOf(
+    { card }: ReadTotals,
+    key: Entry,
+    remote: Remote | undefined,
+  ): Iterable<EntrySample> {
+    for (const [name, metric] of Object.entries(card.metrics)) {
+      if (!wanted(metric.when, key)) continue;
+      const far: Entry = remote ?? key;
+      const labels = (metric.labels ?? []).map((label) => String(far[label] ?? key[label]));
+      yield { name, metric, labels };
+    }
+  }
+
+  /** The same object for the same far end. */
+  #remoteOf({ card: { remote }, remoteNames }: ReadTotals, key: Entry, owners: Owners) {
+    const { netns } = key;
+    if (remote === undefined || !isNetnsKey(netns)) return undefined;
+    const address = String(key[remote]);
+    const found = remoteOf(address, owners.ofAddress(address, netns), this.#detail());
+    return remoteNames.same(found);
+  }
+
+  #detail(): RemoteDetail {
+    const of = (name: string) =>
+      this.#choice.parameters[name] ?? this.card.parameters?.[name]?.default ?? 0;
+    return {
+      names: of("names") === true,
+      ipv4Prefix: Number(of("ipv4_prefix")),
+      ipv6Prefix: Number(of("ipv6_prefix")),
+    };
+  }
+
+  /** Tells entries that have not been used for a while; undefined if none is to go. */
+  #expiryOf({ card: { expires }, retired }: ReadTotals): ((value: Entry) => boolean) | undefined {
+    if (expires === undefined) return undefined;
+    const before = bootNow() - BigInt(expires.seconds) * 1_000_000_000n;
+    return (value) => {
+      const seen = value[expires.seen];
+      return typeof seen === "bigint" && seen < before && retired.hasRoom;
+    };
+  }
+
+  /** Takes an entry out of the map, and keeps what it has counted up to then. */
+  #retire(read: ReadTotals, bytes: Uint8Array<ArrayBuffer>, remote: Remote | undefined): void {
+    const taken = read.map.take(bytes);
+    this.#forget(read, bytes);
+    if (taken === undefined) return;
+    const key: Entry = read.key(new DataView(bytes.buffer), 0, bytes.length);
+    const value: Entry = read.value(new DataView(taken.buffer), 0, taken.length);
+    const { netns } = key;
+    if (!isNetnsKey(netns)) return;
+    for (const { name, metric, labels } of this.#samplesOf(read, key, remote)) {
+      read.retired.add(netns, name, labels, Number(value[metric.of]));
     }
   }
 
@@ -301,8 +396,7 @@ export class RunningProbe {
    * Whether an entry's namespace cannot come back: it was known and is forgotten, or has been
    * unknown for long. `now` says which, for what becomes of its figures.
    */
-  #leaves(key: Uint8Array, owner: Owner | undefined, now: number): "no" | "known" | "unknown" {
-    const name = hex(key);
+  #leaves(name: string, owner: Owner | undefined, now: number): "no" | "known" | "unknown" {
     const before = this.#entries.get(name);
     if (owner !== undefined) {
       if (before !== "known") this.#entries.set(name, "known");
@@ -311,6 +405,12 @@ export class RunningProbe {
     if (before === "known") return "known";
     if (before === undefined) this.#entries.set(name, now);
     return now - (before ?? now) > UNKNOWN_KEPT_MS ? "unknown" : "no";
+  }
+
+  #forget(read: ReadTotals, key: Uint8Array): void {
+    const name = hex(key);
+    this.#entries.delete(name);
+    read.remotes.delete(name);
   }
 
   #ownerOf(

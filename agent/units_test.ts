@@ -61,7 +61,12 @@ function collectWith(units: Units): Collection {
     uplinks: undefined,
     nodeFile: () => "",
     processFile: () => undefined,
-  }, { ofNetns: () => HOST, ofProcess: () => HOST, unknown: HOST });
+  }, {
+    ofNetns: () => HOST,
+    ofProcess: () => HOST,
+    ofAddress: () => undefined,
+    unknown: HOST,
+  });
   return collection;
 }
 

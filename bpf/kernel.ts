@@ -8,6 +8,7 @@
  * @module
  */
 import { Btf, btfOf } from "./btf.ts";
+import { rootCgroup } from "./cgroup.ts";
 import { Attributes, BPF, bpf, buffer, close, cString, Errno, lockAnyMemory } from "./libc.ts";
 import type { Need } from "./need.ts";
 
@@ -122,6 +123,7 @@ class RunningKernel implements Kernel {
     if ("tracepoint" in need) return this.#lacksTracepoint(need.tracepoint, need.arguments);
     if ("fentry" in need) return this.#lacksFentry(need.fentry);
     if ("kprobe" in need) return this.#lacksKprobe(need.kprobe);
+    if ("cgroup" in need) return this.#lacksCgroup();
     if (this.#types().has("func", `bpf_iter_${need.iterator}`)) return undefined;
     return `The kernel has no BPF iterator "${need.iterator}"`;
   }
@@ -159,6 +161,13 @@ class RunningKernel implements Kernel {
         : `; it is locked down for ${this.lockdown}`;
       return `The kernel refuses fentry on "${name}": ${error.message}${policy}`;
     }
+  }
+
+  #lacksCgroup(): string | undefined {
+    const links = [...this.words("bpf_link_type").values()];
+    if (!links.includes("BPF_LINK_TYPE_CGROUP")) return "The kernel has no BPF links of cgroups";
+    if (rootCgroup(this.#proc) !== undefined) return undefined;
+    return "No cgroup v2 hierarchy is mounted ('mount -t cgroup2 cgroup2 DIR' does it)";
   }
 
   #lacksKprobe(name: string): string | undefined {

@@ -214,6 +214,21 @@ export class PinnedMap implements Disposable {
   }
 
   /**
+   * Removes `key`, and returns what it had in the end; undefined when it was not there. A kernel
+   * that cannot do both at once (hash maps before 5.14) does one after the other. Throws Errno.
+   */
+  take(key: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> | undefined {
+    const value = buffer(this.strideBytes);
+    const attributes = this.#element(key).pointer(16, value);
+    const result = tryBpf(BPF.MAP_LOOKUP_AND_DELETE_ELEM, attributes);
+    if (result >= 0) return value;
+    if (result === -ERRNO.ENOENT) return undefined;
+    const found = this.lookup(key);
+    this.delete(key);
+    return found;
+  }
+
+  /**
    * Removes all entries; an array's are set to zero. Entries added meanwhile may stay. Throws
    * Errno.
    */

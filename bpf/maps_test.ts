@@ -66,6 +66,10 @@ onKernel("lookup, update and delete work on one entry", async (pinDir) => {
     deepStrictEqual(map.lookup(key32(5)), value64(7n));
     strictEqual(map.delete(key32(5)), true);
     strictEqual(map.delete(key32(5)), false);
+    map.update(key32(7), value64(13n));
+    deepStrictEqual(map.take(key32(7)), value64(13n));
+    strictEqual(map.take(key32(7)), undefined);
+    strictEqual(map.lookup(key32(7)), undefined);
     throws(() => map.lookup(buffer(3)), {
       name: "RangeError",
       message: `Cannot use a key for the map "${map.path}" as it must have 4 bytes: ` +

@@ -13,4 +13,6 @@ export type Need =
   /** A function that a kprobe can attach to. */
   | { readonly kprobe: string }
   /** A BPF iterator, by its name after `bpf_iter_`. */
-  | { readonly iterator: string };
+  | { readonly iterator: string }
+  /** Links of programs to the root cgroup, for the packets that sockets send or receive. */
+  | { readonly cgroup: "egress" | "ingress" };

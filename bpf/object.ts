@@ -10,6 +10,7 @@
  */
 import { createHash } from "node:crypto";
 import { runBpftool } from "./bpftool.ts";
+import { attachToCgroup, isOfCgroup } from "./cgroup.ts";
 import { contentsOf, type ProgramSymbol } from "./elf.ts";
 import { Attributes, BPF, bpf, buffer, close, Errno, memoryFile, read } from "./libc.ts";
 import { describe, openPin, PinnedMap } from "./maps.ts";
@@ -69,12 +70,12 @@ export class LoadError extends Error {
 }
 
 /**
- * The sections that libbpf attaches by itself; programs of any other are run or attached by who
- * uses them.
+ * The sections that libbpf attaches by itself, and that of cgroups; programs of any other are run
+ * or attached by who uses them.
  */
 const ATTACHING = new RegExp(
   "^(k(ret)?(probe|syscall)|u(ret)?probe|usdt|tp|tracepoint|raw_tp|raw_tracepoint|tp_btf|" +
-    "fentry|fexit|fmod_ret|lsm|freplace|iter)(\\.s|\\.w|\\.multi|\\.session)*(/|$)",
+    "fentry|fexit|fmod_ret|lsm|freplace|iter|cgroup_skb)(\\.s|\\.w|\\.multi|\\.session)*(/|$)",
 );
 
 /**
@@ -108,6 +109,9 @@ export async function loadObject(source: ObjectSource): Promise<Attached> {
   Deno.mkdirSync(`${dir}/maps`, { mode: 0o700 });
   try {
     const log = await load(source, dir);
+    for (const { name, section } of programs) {
+      if (isOfCgroup(section)) attachToCgroup(`${dir}/progs/${name}`, section);
+    }
     return new Attached(name, dir, false, inspect(dir, programs, (name) => reason(log, name)));
   } catch (error) {
     await removePins(unit);

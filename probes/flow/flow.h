@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#pragma once
+
+#include "probe.h"
+
+enum flow_direction {
+	FLOW_SENT = 1,
+	FLOW_RECEIVED = 2,
+};
+
+struct flow_key {
+	struct netns_ref netns;
+	struct ip_addr remote;
+	__u32 port;     /* the server's; 0 where the parameters do not ask for it */
+	__u8 direction; /* enum flow_direction */
+	__u8 protocol;  /* IPPROTO_…, or FLOW_PROTOCOL_OTHER */
+	__u8 pad[2];
+};
+
+#define FLOW_PROTOCOL_OTHER 255
+
+struct flow_traffic {
+	__u64 packets;
+	__u64 bytes;
+	boot_ns seen; /* the last of them */
+};
+
+struct flow_other_key {
+	struct netns_ref netns;
+	__u8 direction; /* enum flow_direction */
+	__u8 pad[7];
+};
+
+struct flow_other {
+	__u64 packets;
+	__u64 bytes;
+};
+
+enum flow_what {
+	FLOW_REFUSED = 1, /* whose key found no room in either table */
+};
+
+struct flow_count_key {
+	__u8 what; /* enum flow_what */
+	__u8 pad[3];
+};
+
+struct flow_count {
+	__u64 times;
+};
+
+struct flow_parameters {
+	__u32 ipv4_prefix; /* used by the agent, for addresses that it has no name for */
+	__u32 ipv6_prefix;
+	__u8 names; /* likewise */
+	__u8 ports;
+	__u8 ready;
+	__u8 pad;
+};
+
+_Static_assert(sizeof(struct flow_key) == 40, "flow_key must have no hidden padding");
+_Static_assert(sizeof(struct flow_traffic) == 24, "flow_traffic: likewise");
+_Static_assert(sizeof(struct flow_other_key) == 24, "flow_other_key: likewise");
+_Static_assert(sizeof(struct flow_other) == 16, "flow_other: likewise");
+_Static_assert(sizeof(struct flow_count_key) == 4, "flow_count_key: likewise");
+_Static_assert(sizeof(struct flow_count) == 8, "flow_count: likewise");
+_Static_assert(sizeof(struct flow_parameters) == 12, "flow_parameters: likewise");
