@@ -196,6 +196,13 @@ disabled_plugins = ["io.containerd.internal.v1.tracing", "io.containerd.tracing.
     await this.runtime.call("RemovePodSandbox", stringField(1, id));
   }
 
+  /** Has the next pod get the lowest address that is free, instead of the one after the last. */
+  async beginAddressesAnew(): Promise<void> {
+    for (const range of [0, 1]) {
+      await Deno.remove(`${this.dir}/ipam/test/last_reserved_ip.${range}`);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const listed = await this.runtime.call("ListPodSandbox");
     for (const { id } of sandboxesOf(listed)) await this.removePod(id);

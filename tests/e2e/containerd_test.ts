@@ -107,17 +107,48 @@ Deno.test("the first events of pods that have only just been made have their nam
   }
 });
 
-Deno.test("a pod that is made anew under its old name is another pod at once", async () => {
+Deno.test("events between two pods name both, over IPv4 and IPv6", async () => {
+  await using containerd = await Containerd.start();
+  const client = await containerd.makePod({ name: "client", namespace: "shop", labels: {} });
+  const web = await containerd.makePod({ name: "web", namespace: "shop", labels: LABELS });
+  await using agent = await start(containerd);
+  const [from, to] = [await podOf(agent, client), await podOf(agent, web)];
+  assert.ok(from !== undefined && to !== undefined);
+  const addresses = to.addresses.filter((address) => !address.startsWith("fe80:"));
+  assert.equal(addresses.length, 2);
+  for (const address of addresses) {
+    await assert.rejects(
+      run("nsenter", `--net=/proc/${from.pids[0]}/ns/net`, "nc", "-z", "-w2", address, "4714"),
+    );
+  }
+  const look = async () =>
+    (await agent.events("type=TCPRESET_NOSOCK&pod=web")).filter(({ source }) =>
+      source?.port === 4_714
+    );
+  const events = await eventually(look, (seen) => total(seen) >= 2, 15_000);
+  assert.deepEqual(new Set(events.map(({ source }) => source?.address)), new Set(addresses));
+  for (const { pod, source, destination } of events) {
+    assert.equal(pod?.name, "web");
+    assert.deepEqual(source?.pod, { namespace: "shop", name: "web" });
+    assert.deepEqual(destination?.pod, { namespace: "shop", name: "client" });
+  }
+});
+
+Deno.test("a pod made anew under its old name and addresses is another pod at once", async () => {
   await using containerd = await Containerd.start();
   const wanted = { name: "web", namespace: "shop", labels: LABELS };
   const first = await containerd.makePod(wanted);
   await using agent = await start(containerd);
-  assert.equal((await podOf(agent, first))?.name, "web");
+  const before = await podOf(agent, first);
+  assert.equal(before?.name, "web");
   await containerd.removePod(first.id);
+  await containerd.beginAddressesAnew();
   const second = await containerd.makePod({ ...wanted, labels: { app: "web", version: "2" } });
   const view = await podOf(agent, second);
   assert.ok(view !== undefined);
   assert.deepEqual(view.labels, { app: "web", version: "2" });
+  const own = (pod: PodView) => pod.addresses.filter((address) => !address.startsWith("fe80:"));
+  assert.deepEqual(own(view), own(before));
   await refuse(view, 4_712);
   for (const { pod } of await resets(agent, 4_712)) {
     assert.deepEqual(pod, { kind: "pod", namespace: "shop", name: "web", uid: second.uid });

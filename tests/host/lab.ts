@@ -126,6 +126,13 @@ export async function folder(): Promise<string> {
   return await Deno.makeTempDir({ prefix: "lab-" });
 }
 
+/** One end of an event's traffic. */
+export interface SeenEnd {
+  readonly address: string;
+  readonly port?: number;
+  readonly pod?: { readonly namespace: string; readonly name: string };
+}
+
 /** An event, as far as tests look into it. */
 export interface SeenEvent {
   readonly id: string;
@@ -134,8 +141,8 @@ export interface SeenEvent {
   readonly type: string;
   readonly count: number;
   readonly pod?: { readonly kind: string; readonly namespace: string; readonly name: string };
-  readonly source?: { readonly address: string; readonly port?: number };
-  readonly destination?: { readonly address: string; readonly port?: number };
+  readonly source?: SeenEnd;
+  readonly destination?: SeenEnd;
   readonly network: { readonly transport?: string; readonly interface?: string };
   readonly process?: { readonly pid: number; readonly comm: string };
   readonly attributes: Readonly<Record<string, string | number | boolean>>;
