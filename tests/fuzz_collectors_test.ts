@@ -12,7 +12,7 @@ import { damaged, randomOf } from "./damage.ts";
 
 const INPUTS = 10_000;
 /** For all inputs of one parser. */
-const MILLISECONDS_MAX = 1_000;
+const MILLISECONDS_MAX = 10_000;
 const LABEL_MAX = 64;
 const SEED = Number(Deno.env.get("FUZZ_SEED") ?? 20_251_121);
 

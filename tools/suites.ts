@@ -18,11 +18,6 @@ interface Suite {
   /** What to do when it fails, where its own words do not say so. */
   readonly remedy?: string;
   readonly needsRoot?: boolean;
-  /**
-   * Its tests measure the kernel while other things run on the machine: up to this many that fail
-   * are run once more, by themselves, and named in the summary when they pass then.
-   */
-  readonly secondTriesMax?: number;
   /** It is ended after this many minutes, as a hang must not eat the time of all. */
   readonly minutesMax: number;
 }
@@ -45,6 +40,12 @@ export interface FailedTest {
 
 /** All suites together end before CI's own limit of 40 minutes. */
 const TOTAL_MINUTES_MAX = 36;
+
+/**
+ * Tests measure the kernel, and time, while other things run on the machine: up to this many of a
+ * suite that fail are run once more, by themselves, and named in the summary when they pass then.
+ */
+const SECOND_TRIES_MAX = 3;
 
 /**
  * Exit codes of timeout(1): the command did not end in time; it did not end when told to, either.
@@ -144,8 +145,8 @@ async function suites(root: string): Promise<Suite[]> {
     tests("unit-newest", [newest, ...unit, notUnit], 8),
     verdict("build", [pinned, "run", "--allow-all", "tools/compile.ts"]),
     { ...tests("binary", [pinned, ...unit, "tests/binary_test.ts"], 3), needsRoot: true },
-    { ...tests("host", [pinned, ...unit, "tests/host/"], 20), needsRoot: true, secondTriesMax: 3 },
-    { ...tests("e2e", [pinned, ...unit, "tests/e2e/"], 5), needsRoot: true, secondTriesMax: 1 },
+    { ...tests("host", [pinned, ...unit, "tests/host/"], 20), needsRoot: true },
+    { ...tests("e2e", [pinned, ...unit, "tests/e2e/"], 5), needsRoot: true },
   ];
 }
 
@@ -185,8 +186,8 @@ async function run(root: string, suite: Suite, secondsMax: number): Promise<Resu
   const began = performance.now();
   const { result, output } = await runOnce(root, suite, secondsMax);
   const failures = parseFailures(output);
-  const isFew = failures.length <= (suite.secondTriesMax ?? 0);
-  if (failures.length !== result.failed || failures.length === 0 || !isFew) return result;
+  const isFew = failures.length > 0 && failures.length <= SECOND_TRIES_MAX;
+  if (failures.length !== result.failed || !isFew) return result;
   await write(`\n=== ${suite.name}: a second try of what failed\n`);
   const command = [...suite.command.slice(0, -1), ...onlyThese(failures)];
   const left = secondsMax - (performance.now() - began) / 1_000;
