@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { agentCommand, type RunAgent } from "./agent/commands/agent.ts";
 import { collectCommand } from "./agent/commands/collect.ts";
+import { diagnoseCommand } from "./agent/commands/diagnose.ts";
 import { doctorCommand } from "./agent/commands/doctor.ts";
 import { eventsCommand } from "./agent/commands/events.ts";
 import { inspectorProgram } from "./agent/commands/inspector.ts";
@@ -20,7 +21,7 @@ const run: RunAgent = async (options) => await (await import("./agent/run.ts")).
 /** The program that goes by a name; links called as the predecessor's programs are those. */
 export function programOf(name: string, terminal: Terminal): Command {
   if (name === "inspector") return inspectorProgram(run, terminal);
-  if (name === "skoop") return skoopProgram();
+  if (name === "skoop") return skoopProgram(terminal);
   return new Command("podskoop")
     .description("Tells whose packets this node drops and resets, and what its pods' networks do.")
     .version(version)
@@ -30,6 +31,7 @@ export function programOf(name: string, terminal: Terminal): Command {
     .addCommand(probesCommand(terminal))
     .addCommand(statusCommand(terminal))
     .addCommand(collectCommand(terminal))
+    .addCommand(diagnoseCommand(terminal))
     .addCommand(doctorCommand(terminal))
     .addCommand(versionCommand(terminal));
 }

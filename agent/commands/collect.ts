@@ -24,12 +24,16 @@ import { Failure, type Terminal } from "./terminal.ts";
 /** A snapshot through the agent is there within this time. */
 const AGENT_MILLISECONDS = 90_000;
 
-interface CollectOptions extends ClientOptions {
-  readonly output?: string;
+/** Which namespaces to take, and of whom. */
+export interface SnapshotOptions extends ClientOptions {
   readonly pod: readonly string[];
   readonly netns: readonly string[];
   readonly local?: boolean;
   readonly knownFromStdin?: boolean;
+}
+
+interface CollectOptions extends SnapshotOptions {
+  readonly output?: string;
 }
 
 /** Takes a snapshot, through the agent where one runs, for it knows the pods' names. */
@@ -75,8 +79,9 @@ function usable<T>(work: () => T): T {
   }
 }
 
-async function snapshot(
-  options: CollectOptions,
+/** A snapshot's text, through the agent where one answers; `explicit` takes no other way. */
+export async function snapshot(
+  options: SnapshotOptions,
   explicit: boolean,
   terminal: Terminal,
 ): Promise<AsyncIterable<string>> {
@@ -96,7 +101,7 @@ async function snapshot(
   return fromHere({ pods: options.pod, netns: options.netns }, known);
 }
 
-async function fromAgent(options: CollectOptions): Promise<AsyncIterable<string>> {
+async function fromAgent(options: SnapshotOptions): Promise<AsyncIterable<string>> {
   const client = new AgentClient(options);
   try {
     const query = new URLSearchParams([

@@ -63,7 +63,7 @@ export function paint({ colour }: Pick<Terminal, "colour">, how: Colour, word: s
 /** What ends a command other than well; without a message there is nothing more to say. */
 export class Failure extends Error {
   override readonly name = "Failure";
-  constructor(message: string, readonly exitCode: 1 | 2 = 1) {
+  constructor(message: string, readonly exitCode: 1 | 2 | 3 = 1) {
     super(message);
   }
 }

@@ -1,0 +1,263 @@
+/**
+ * `podskoop diagnose`: where a packet goes, and what stops it.
+ *
+ * @module
+ */
+import { Command, Option } from "commander";
+import { headline } from "../../diagnose/report/headline.ts";
+import { documentOf } from "../../diagnose/report/json.ts";
+import { diagnosisText } from "../../diagnose/report/text.ts";
+import { parseAddress } from "../../diagnose/packet/address.ts";
+import { readSnapshot, type Snapshot } from "../../diagnose/snapshot/format.ts";
+import { diagnoseIn, type Diagnosis, type Question } from "../../diagnose/walk/diagnosis.ts";
+import { Network } from "../../diagnose/walk/network.ts";
+import { jsonText } from "../routes/answer.ts";
+import { type ClientOptions, withClientOptions } from "./client.ts";
+import { snapshot } from "./collect.ts";
+import { withExamples } from "./program.ts";
+import { Failure, type Terminal } from "./terminal.ts";
+
+const PORT_MAX = 65_535;
+const MARK_MAX = 0xffffffff;
+/** Pairs of one matrix, and characters of its file. */
+const PAIRS_MAX = 10_000;
+const MATRIX_CHARACTERS_MAX = 4 * 1024 * 1024;
+const TEXT_COLUMNS = 80;
+
+const PROTOCOLS: readonly Question["protocol"][] = ["tcp", "udp", "icmp"];
+
+/** How scripts see the answer. */
+const EXIT_CODES = { reachable: 0, blocked: 2, unknown: 3 } as const;
+
+/** What `podskoop diagnose` takes. */
+export interface DiagnoseOptions extends ClientOptions {
+  readonly src?: string;
+  readonly dst?: string;
+  readonly port?: string;
+  readonly protocol: string;
+  readonly netns?: string;
+  readonly sourcePort?: string;
+  readonly mark?: string;
+  readonly uid?: string;
+  readonly snapshot: readonly string[];
+  readonly matrix?: string;
+  readonly format: string;
+  readonly output?: string;
+  readonly local?: boolean;
+}
+
+/** Diagnoses a connection on this node, or on snapshots of any. */
+export function diagnoseCommand(terminal: Terminal): Command {
+  const command: Command = withClientOptions(
+    withQuestion(
+      new Command("diagnose")
+        .description("where a packet goes and what stops it; 0 reachable, 2 blocked, 3 unknown"),
+    )
+      .option("--matrix <file>", "many pairs, one a line: SOURCE DESTINATION PORT [PROTOCOL]")
+      .option("--snapshot <file>", "a node's snapshot instead of this one; repeatable", listed, [])
+      .option("--local", "ask no agent, even if one runs"),
+  ).action(async (options: DiagnoseOptions) => {
+    const explicit = command.getOptionValueSource("agent") === "cli";
+    await runDiagnosis(options, explicit, terminal);
+  });
+  return withExamples(
+    command,
+    ["Between two pods of this node", "podskoop diagnose -s 10.244.3.72 -d 10.244.2.201 -p 8080"],
+    [
+      "On a node's snapshot, far from it",
+      "podskoop diagnose --snapshot node.json.gz -s 10.0.0.1 -d 10.0.1.2 -p 53",
+    ],
+  );
+}
+
+/** The options that say what is asked and how it is answered. */
+export function withQuestion(command: Command): Command {
+  return command
+    .option("-s, --src <address>", "where the packet comes from")
+    .option("-d, --dst <address>", "where it is to go")
+    .option("-p, --port <port>", "to which port")
+    .addOption(new Option("--dport <port>", "as --port").hideHelp())
+    .addOption(new Option("--protocol <protocol>").choices(PROTOCOLS).default("tcp"))
+    .option("--netns <name>", "which namespace sends, where several have the address")
+    .option("--source-port <port>", "from which port (default: a high one)")
+    .option("--mark <mark>", "the mark that the sender's socket sets")
+    .option("--uid <uid>", "the sender's user (default: 0)")
+    .addOption(new Option("--format <format>").choices(["text", "json"]).default("text"))
+    .option("-o, --output <file>", "write there instead of to standard output");
+}
+
+/** Collects, walks, prints; ends with what the verdict stands for. */
+export async function runDiagnosis(
+  options: DiagnoseOptions & { readonly dport?: string },
+  explicit: boolean,
+  terminal: Terminal,
+): Promise<void> {
+  const questions = await questionsOf(options);
+  const network = new Network(await snapshotsOf(options, explicit, terminal));
+  const diagnoses = questions.map((question) => diagnoseIn(network, question));
+  const text = options.format === "json"
+    ? asJson(diagnoses, options)
+    : asText(diagnoses, options, terminal);
+  if (options.output === undefined) terminal.out(text);
+  else await write(options.output, text);
+  const worst = Math.max(...diagnoses.map(({ verdict }) => EXIT_CODES[verdict]));
+  if (worst === 2 || worst === 3) throw new Failure("", worst);
+}
+
+function asJson(diagnoses: readonly Diagnosis[], { matrix }: DiagnoseOptions): string {
+  const documents = diagnoses.map(documentOf);
+  return `${jsonText(matrix === undefined ? documents[0] : documents, 2)}\n`;
+}
+
+function asText(
+  diagnoses: readonly Diagnosis[],
+  { matrix }: DiagnoseOptions,
+  terminal: Terminal,
+): string {
+  const [first] = diagnoses;
+  if (matrix === undefined && first !== undefined) {
+    return diagnosisText(first, Math.min(terminal.columns ?? TEXT_COLUMNS, TEXT_COLUMNS));
+  }
+  return diagnoses.map((diagnosis) => `${pairText(diagnosis)}: ${headline(diagnosis)}\n`).join("");
+}
+
+function pairText({ question }: Diagnosis): string {
+  const { source, destination, protocol, port } = documentOf({
+    ...{ question, verdict: "unknown", ways: [], large: [] },
+  }).question;
+  return `${source} ${destination} ${port ?? "-"} ${protocol}`;
+}
+
+async function write(path: string, text: string): Promise<void> {
+  try {
+    await Deno.writeTextFile(path, text, { mode: 0o600 });
+  } catch (error) {
+    throw new Failure(`Cannot write the diagnosis to "${path}": ${String(error)}`);
+  }
+}
+
+async function snapshotsOf(
+  options: DiagnoseOptions,
+  explicit: boolean,
+  terminal: Terminal,
+): Promise<readonly Snapshot[]> {
+  if (options.snapshot.length > 0) return await Promise.all(options.snapshot.map(snapshotIn));
+  const pieces = await snapshot({ ...options, pod: [], netns: [] }, explicit, terminal);
+  const text = (await Array.fromAsync(pieces)).join("");
+  return [readSnapshot(new TextEncoder().encode(text))];
+}
+
+async function snapshotIn(path: string): Promise<Snapshot> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await Deno.readFile(path);
+  } catch (error) {
+    const because = error instanceof Error ? error.message : String(error);
+    throw new Failure(`Cannot read the snapshot "${path}": ${because}`);
+  }
+  try {
+    return readSnapshot(bytes);
+  } catch (error) {
+    if (error instanceof Error) throw new Failure(`"${path}": ${error.message}`);
+    throw error;
+  }
+}
+
+async function questionsOf(
+  options: DiagnoseOptions & { readonly dport?: string },
+): Promise<readonly Question[]> {
+  const { src, dst, port = options.dport, protocol, matrix } = options;
+  if (matrix === undefined) return [questionOf(options, { src, dst, port, protocol })];
+  if (src !== undefined || dst !== undefined) {
+    throw new Failure("Cannot take --src or --dst beside --matrix, which has the pairs", 2);
+  }
+  const lines = await matrixLines(matrix);
+  return lines.map(([line, number]) => {
+    const [from, to, dport, proto = protocol, ...more] = line.split(/\s+/);
+    if (more.length > 0) {
+      throw new Failure(`Cannot read "${matrix}", line ${number}: "${line}" has too many words`, 2);
+    }
+    return questionOf(options, {
+      ...{ src: from, dst: to, port: dport === "-" ? undefined : dport, protocol: proto },
+    }, `"${matrix}", line ${number}: `);
+  });
+}
+
+async function matrixLines(path: string): Promise<readonly (readonly [string, number])[]> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    const because = error instanceof Error ? error.message : String(error);
+    throw new Failure(`Cannot read the matrix "${path}": ${because}`);
+  }
+  if (text.length > MATRIX_CHARACTERS_MAX) {
+    throw new Failure(`Cannot read the matrix "${path}": it has more than 4 MiB`, 2);
+  }
+  const lines = text.split("\n").map((line, index) => [line.trim(), index + 1] as const)
+    .filter(([line]) => line !== "" && !line.startsWith("#"));
+  if (lines.length === 0 || lines.length > PAIRS_MAX) {
+    throw new Failure(
+      `Cannot read the matrix "${path}": it has ${lines.length} pairs, of 1 to ${PAIRS_MAX}`,
+      2,
+    );
+  }
+  return lines;
+}
+
+interface Words {
+  readonly src: string | undefined;
+  readonly dst: string | undefined;
+  readonly port: string | undefined;
+  readonly protocol: string;
+}
+
+/** What is asked, from what was typed. */
+export function questionOf(
+  options: Pick<DiagnoseOptions, "netns" | "sourcePort" | "mark" | "uid">,
+  { src, dst, port, protocol: name }: Words,
+  where = "",
+): Question {
+  const protocol = PROTOCOLS.find((each) => each === name);
+  if (protocol === undefined) {
+    throw new Failure(`${where}Cannot diagnose the protocol "${name}": ${PROTOCOLS.join(", ")}`, 2);
+  }
+  if (protocol !== "icmp" && port === undefined) {
+    throw new Failure(`${where}Cannot diagnose ${protocol} without a port: give -p PORT`, 2);
+  }
+  const number = (text: string | undefined, what: string, min: number, max: number) => {
+    if (text === undefined) return undefined;
+    const value = /^(\d{1,10}|0x[0-9a-f]{1,8})$/i.test(text) ? Number(text) : NaN;
+    if (value >= min && value <= max) return value;
+    throw new Failure(`${where}Cannot take "${text}" as ${what}: it is one of ${min} to ${max}`, 2);
+  };
+  const found = {
+    port: protocol === "icmp" ? undefined : number(port, "a port", 1, PORT_MAX),
+    sourcePort: number(options.sourcePort, "a source port", 1, PORT_MAX),
+    mark: number(options.mark, "a mark", 0, MARK_MAX),
+    uid: number(options.uid, "a user", 0, MARK_MAX),
+  };
+  return {
+    source: addressIn(src, "-s", "source", where),
+    destination: addressIn(dst, "-d", "destination", where),
+    protocol,
+    ...(found.port === undefined ? {} : { port: found.port }),
+    ...(found.sourcePort === undefined ? {} : { sourcePort: found.sourcePort }),
+    ...(found.mark === undefined ? {} : { mark: found.mark }),
+    ...(found.uid === undefined ? {} : { uid: found.uid }),
+    ...(options.netns === undefined ? {} : { from: options.netns }),
+  };
+}
+
+function addressIn(text: string | undefined, flag: string, what: string, where: string) {
+  if (text === undefined) {
+    throw new Failure(`${where}Cannot diagnose without a ${what}: give ${flag} ADDRESS`, 2);
+  }
+  const address = parseAddress(text);
+  if (address !== undefined) return address;
+  throw new Failure(`${where}Cannot take "${text}" as the ${what}: it is no IP address`, 2);
+}
+
+function listed(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}

@@ -1,0 +1,120 @@
+/**
+ * A diagnosis as a document for programs: `podskoop diagnose --format json`.
+ *
+ * @module
+ */
+import { formatAddress } from "../packet/address.ts";
+import type { Packet } from "../packet/packet.ts";
+import type { Diagnosis, Question } from "../walk/diagnosis.ts";
+import type { End, Step } from "../walk/trail.ts";
+import { type Finding, findingsOf } from "./finding.ts";
+import { headline } from "./headline.ts";
+
+/** Of the document; it goes up when a field changes its meaning. No field is ever null. */
+export const DIAGNOSIS_VERSION = 1;
+
+/** A packet, as far as a way changes it. */
+export interface PacketDocument {
+  readonly source: string;
+  readonly destination: string;
+  readonly protocol: number;
+  readonly sourcePort?: number;
+  readonly destinationPort?: number;
+  readonly mark: number;
+  readonly ttl: number;
+}
+
+/** One place of a way. */
+export interface StepDocument {
+  readonly node: string;
+  readonly namespace: string;
+  readonly netns: number;
+  readonly does: Step["does"];
+  readonly device?: string;
+  readonly text: string;
+  /** How many tunnels are around the packet. */
+  readonly depth: number;
+  readonly packet: PacketDocument;
+}
+
+/** One way of a packet. */
+export interface EndDocument {
+  readonly verdict: End["verdict"];
+  readonly chance: number;
+  readonly cause?: string;
+  readonly assumptions: readonly string[];
+  readonly steps: readonly StepDocument[];
+}
+
+/** The whole. */
+export interface DiagnosisDocument {
+  readonly format: "podskoop-diagnosis";
+  readonly version: typeof DIAGNOSIS_VERSION;
+  readonly question: {
+    readonly source: string;
+    readonly destination: string;
+    readonly protocol: Question["protocol"];
+    readonly port?: number;
+  };
+  readonly verdict: Diagnosis["verdict"];
+  readonly summary: string;
+  readonly findings: readonly Finding[];
+  readonly ways: readonly {
+    readonly request: EndDocument;
+    readonly answers: readonly EndDocument[];
+  }[];
+}
+
+/** The document of a diagnosis. */
+export function documentOf(diagnosis: Diagnosis): DiagnosisDocument {
+  const { question: { source, destination, protocol, port }, verdict, ways } = diagnosis;
+  return {
+    format: "podskoop-diagnosis",
+    version: DIAGNOSIS_VERSION,
+    question: {
+      source: formatAddress(source),
+      destination: formatAddress(destination),
+      protocol,
+      ...(port === undefined ? {} : { port }),
+    },
+    verdict,
+    summary: headline(diagnosis),
+    findings: findingsOf(diagnosis),
+    ways: ways.map(({ request, answers }) => ({
+      request: endDocument(request),
+      answers: answers.map(endDocument),
+    })),
+  };
+}
+
+function endDocument({ verdict, cause, trail: { steps, chance, assumptions } }: End): EndDocument {
+  return {
+    verdict,
+    chance,
+    ...(cause === undefined ? {} : { cause: cause.id }),
+    assumptions,
+    steps: steps.map((step) => ({
+      node: step.namespace.node,
+      namespace: step.namespace.label,
+      netns: step.namespace.snapshot.netns,
+      does: step.does,
+      ...(step.device === undefined ? {} : { device: step.device }),
+      text: step.text,
+      depth: step.depth,
+      packet: packetDocument(step.packet),
+    })),
+  };
+}
+
+function packetDocument(packet: Packet): PacketDocument {
+  const { protocol, sourcePort, destinationPort, mark, ttl } = packet;
+  return {
+    source: formatAddress(packet.source),
+    destination: formatAddress(packet.destination),
+    protocol,
+    ...(sourcePort === undefined ? {} : { sourcePort }),
+    ...(destinationPort === undefined ? {} : { destinationPort }),
+    mark,
+    ttl,
+  };
+}

@@ -1,0 +1,100 @@
+/**
+ * A diagnosis for people at a terminal.
+ *
+ * @module
+ */
+import { printable } from "../../agent/log.ts";
+import type { Packet } from "../packet/packet.ts";
+import { type Diagnosis, endpoint } from "../walk/diagnosis.ts";
+import type { End, Step } from "../walk/trail.ts";
+import { type Finding, findingsOf } from "./finding.ts";
+import { headline } from "./headline.ts";
+
+/** Ways that are shown; of the others, how many there are. */
+const WAYS_SHOWN_MAX = 4;
+const INDENT = 2;
+
+/** A diagnosis in lines of at most `columns`. */
+export function diagnosisText(diagnosis: Diagnosis, columns = 80): string {
+  const lines: string[] = [...wrapped(headline(diagnosis), columns, 0, 0), ""];
+  for (const finding of findingsOf(diagnosis)) lines.push(...findingLines(finding, columns), "");
+  const { ways } = diagnosis;
+  for (const [index, { request, answers }] of ways.slice(0, WAYS_SHOWN_MAX).entries()) {
+    const number = ways.length > 1 ? ` ${index + 1} of ${ways.length}` : "";
+    lines.push(...wayLines(`Request${number}`, request, columns), "");
+    for (const answer of answers.slice(0, WAYS_SHOWN_MAX)) {
+      lines.push(...wayLines("Answer", answer, columns), "");
+    }
+  }
+  if (ways.length > WAYS_SHOWN_MAX) {
+    lines.push(`and ${ways.length - WAYS_SHOWN_MAX} other ways; --format json has them all`, "");
+  }
+  return lines.join("\n");
+}
+
+function findingLines(finding: Finding, columns: number): string[] {
+  const { severity, certainty, id, message, where, evidence, confirm, fix, direction } = finding;
+  const which = direction === "answer" ? " (answer)" : "";
+  const row = (name: string, text: string) =>
+    wrapped(`${name.padEnd(9)}${text}`, columns, INDENT, INDENT + 9);
+  const device = where.device === undefined ? "" : `, device ${where.device}`;
+  const hook = where.hook === undefined ? "" : `, hook ${where.hook}`;
+  return [
+    ...wrapped(`${severity} (${certainty}) ${id}${which}: ${message}`, columns, 0, INDENT),
+    ...row("where", `${where.namespace} on ${where.node}${device}${hook}`),
+    ...evidence.flatMap(({ kind, text }) => row(kind, text)),
+    ...(confirm === undefined ? [] : row("confirm", confirm)),
+    ...(fix === undefined ? [] : row("fix", fix)),
+  ];
+}
+
+function wayLines(title: string, end: End, columns: number): string[] {
+  const { trail: { steps, chance, assumptions } } = end;
+  const odds = chance < 1 ? `, ${Math.round(chance * 1000) / 10} % of the connections` : "";
+  const lines = [`${title}: ${end.verdict}${odds}`];
+  let namespace: Step["namespace"] | undefined;
+  let shown = "";
+  for (const step of steps) {
+    if (step.namespace !== namespace) {
+      namespace = step.namespace;
+      lines.push(...wrapped(namespace.label, columns, INDENT, INDENT));
+    }
+    const own = packetText(step.packet);
+    const changed = own === shown ? "" : ` [${own}]`;
+    shown = own;
+    const indent = INDENT * (2 + step.depth);
+    lines.push(...wrapped(`${step.text}${changed}`, columns, indent, indent + INDENT));
+  }
+  if (end.cause !== undefined) {
+    const mark = end.verdict === "blocked" ? "x" : "?";
+    lines.push(...wrapped(`${mark} ${end.cause.what}`, columns, INDENT * 2, INDENT * 3));
+  }
+  for (const each of assumptions) {
+    lines.push(...wrapped(`assumed: ${each}`, columns, INDENT, INDENT * 2));
+  }
+  return lines;
+}
+
+function packetText(packet: Packet): string {
+  const { source, sourcePort, destination, destinationPort, mark } = packet;
+  const marked = mark === 0 ? "" : ` mark 0x${mark.toString(16)}`;
+  return `${endpoint(source, sourcePort)} > ${endpoint(destination, destinationPort)}${marked}`;
+}
+
+/** Lines with what a terminal would act on made printable, each after the first indented more. */
+function wrapped(text: string, columns: number, first: number, rest: number): string[] {
+  const lines: string[] = [];
+  let line = " ".repeat(first);
+  let empty = true;
+  for (const word of printable(text).split(" ")) {
+    if (!empty && line.length + 1 + word.length > columns) {
+      lines.push(line.trimEnd());
+      line = " ".repeat(rest);
+      empty = true;
+    }
+    line += empty ? word : ` ${word}`;
+    empty = false;
+  }
+  lines.push(line.trimEnd());
+  return lines;
+}

@@ -1,0 +1,456 @@
+/**
+ * Frames between devices: cables, bridges, VLANs, and what stands on another device. No IP here but
+ * for what bridges ask netfilter.
+ *
+ * Sources: the kernel's `br_handle_frame_finish`, `br_flood`, `should_deliver`,
+ * `macvlan_handle_frame`.
+ *
+ * @module
+ */
+import type { Address } from "../packet/address.ts";
+import { sameAddress } from "../packet/address.ts";
+import type { Packet } from "../packet/packet.ts";
+import { bridgeVlans, egressVlan, ingressVlan } from "./bridge_vlans.ts";
+import { attribute, type Device, portAttribute } from "./device.ts";
+import { keyOf, type Network, type Place } from "./network.ts";
+import { type Cause, type CauseId, stepped, type Trail } from "./trail.ts";
+
+/** To everyone. */
+export const BROADCAST = "ff:ff:ff:ff:ff:ff";
+
+/** A frame on its way. */
+export interface Frame {
+  readonly source: string;
+  readonly destination: string;
+  readonly vlan?: number;
+  /** Absent of what asks for a neighbour, which is `about` an address. */
+  readonly packet?: Packet;
+  readonly about?: Address;
+}
+
+/** Where a frame gets to. */
+export type Arrival =
+  | {
+    readonly at: "device" | "tunnel" | "beyond";
+    readonly place: Place;
+    readonly frame: Frame;
+    readonly trail: Trail;
+    /** A bridge has asked the rules of prerouting already. */
+    readonly prerouted?: boolean;
+  }
+  | {
+    readonly at: "lost";
+    readonly cause: Cause;
+    readonly trail: Trail;
+    readonly frame: Frame;
+    readonly unknown?: boolean;
+  };
+
+/** What is asked before a bridge hands a packet on. */
+export type BridgeFilter = (
+  hook: "prerouting" | "forward" | "postrouting",
+  bridge: Place,
+  ports: { readonly in?: string; readonly out?: string },
+  frame: Frame,
+  trail: Trail,
+) => readonly Arrival[] | undefined;
+
+type Passed = Extract<Arrival, { at: "device" | "tunnel" | "beyond" }>;
+
+/** A frame that goes round is lost; these are devices it passes. */
+const DEVICES_PASSED_MAX = 64;
+
+/** Moves frames. */
+export class Frames {
+  constructor(readonly network: Network, readonly filter: BridgeFilter) {}
+
+  /** What becomes of a frame that a device sends. */
+  transmit(place: Place, frame: Frame, trail: Trail, passed = 0): readonly Arrival[] {
+    const { device } = place;
+    if (!device.up) return [lostDown(place, frame, trail)];
+    if (passed > DEVICES_PASSED_MAX) return [this.#round(place, frame, trail)];
+    const lower = () => this.network.linked(place);
+    switch (device.kind) {
+      case "loopback":
+        return this.receive(place, frame, trail, passed + 1);
+      case "veth":
+        return this.#cable(place, frame, trail, passed);
+      case "bridge":
+        return this.#forward(place, undefined, frame, trail, passed);
+      case "vlan": {
+        const id = Number(attribute(device, "id"));
+        return this.#through(lower(), place, { ...frame, vlan: id }, trail, passed);
+      }
+      case "macvlan":
+      case "macvtap":
+        return this.#sideways(place, frame, trail, passed);
+      case "ipvlan":
+        return this.#sideways(place, frame, trail, passed);
+      case "bond":
+      case "team":
+        return this.#bonded(place, frame, trail, passed);
+      case "physical":
+        if (!device.carrier) return [lostCarrier(place, frame, trail)];
+        return [{ at: "beyond", place, frame, trail }];
+      case "dummy":
+      case "ifb":
+      case "nlmon":
+        return [lost(place, frame, trail, "device-swallows", {
+          what: `the device "${device.name}" is a ${device.kind}, which swallows what it is given`,
+        })];
+      default:
+        return [{ at: "tunnel", place, frame, trail }];
+    }
+  }
+
+  /** What becomes of a frame that a device receives. */
+  receive(place: Place, frame: Frame, trail: Trail, passed = 0): readonly Arrival[] {
+    const { namespace, device } = place;
+    if (!device.up) return [lostDown(place, frame, trail)];
+    if (passed > DEVICES_PASSED_MAX) return [this.#round(place, frame, trail)];
+    const everyone = frame.destination === BROADCAST;
+    const found: Arrival[] = [];
+    for (const upper of this.network.uppers(place)) {
+      if (!takes(upper.device, frame)) continue;
+      const { vlan: _, ...untagged } = frame;
+      const inner = upper.device.kind === "vlan" ? untagged : frame;
+      found.push(...this.receive(upper, inner, trail, passed + 1));
+      if (!everyone) return found;
+    }
+    const master = namespace.device(device.link.master);
+    const above = master === undefined ? undefined : { namespace, device: master };
+    if (above?.device.kind === "bridge") {
+      return [...found, ...this.#bridged(above, place, frame, trail, passed)];
+    }
+    if (above !== undefined && ["bond", "team"].includes(above.device.kind)) {
+      return [...found, ...this.receive(above, frame, trail, passed + 1)];
+    }
+    if (frame.vlan !== undefined && frame.vlan !== 0) return found;
+    const own = everyone || !device.resolves || frame.destination === device.mac;
+    if (own) found.push({ at: "device", place, frame, trail });
+    return found;
+  }
+
+  #round(place: Place, frame: Frame, trail: Trail): Arrival {
+    return lost(place, frame, trail, "too-many-steps", {
+      what: "the frame goes round in a loop of bridges",
+    }, true);
+  }
+
+  #through(
+    lower: Place | undefined,
+    place: Place,
+    frame: Frame,
+    trail: Trail,
+    passed: number,
+  ): readonly Arrival[] {
+    if (lower === undefined) return [this.#elsewhere(place, frame, trail)];
+    if (!lower.device.up) return [lostDown(lower, frame, trail)];
+    return this.transmit(lower, frame, trail, passed + 1);
+  }
+
+  #elsewhere(place: Place, frame: Frame, trail: Trail): Arrival {
+    return lost(place, frame, trail, "leaves-snapshot", {
+      what: `the other end of "${place.device.name}" is in a namespace that no snapshot has`,
+      fix: "collect all namespaces of the node",
+    }, true);
+  }
+
+  #cable(place: Place, frame: Frame, trail: Trail, passed: number): readonly Arrival[] {
+    const peer = this.network.linked(place);
+    if (peer === undefined) return [this.#elsewhere(place, frame, trail)];
+    if (!peer.device.up) return [lostDown(peer, frame, trail)];
+    const tooLong = oversize(peer, frame, trail);
+    if (tooLong !== undefined) return [tooLong];
+    return this.receive(peer, frame, trail, passed + 1);
+  }
+
+  /** Between devices that stand on the same one, or out by it; never to the one below itself. */
+  #sideways(place: Place, frame: Frame, trail: Trail, passed: number): readonly Arrival[] {
+    const lower = this.network.linked(place);
+    if (lower === undefined) return [this.#elsewhere(place, frame, trail)];
+    if (!lower.device.up) return [lostDown(lower, frame, trail)];
+    const mode = String(attribute(place.device, "mode") ?? "");
+    const found: Arrival[] = [];
+    if (mode === "bridge" || place.device.kind === "ipvlan") {
+      for (const sibling of this.network.uppers(lower)) {
+        if (keyOf(sibling) === keyOf(place) || sibling.device.kind !== place.device.kind) continue;
+        if (!takes(sibling.device, frame)) continue;
+        const arrivals = this.receive(sibling, frame, trail, passed + 1);
+        if (frame.destination !== BROADCAST) return arrivals;
+        found.push(...arrivals);
+      }
+    }
+    return [...found, ...this.transmit(lower, frame, trail, passed + 1)];
+  }
+
+  #bonded(place: Place, frame: Frame, trail: Trail, passed: number): readonly Arrival[] {
+    const ports = this.network.ports(place);
+    const usable = ports.filter(({ device }) => device.up && device.carrier);
+    const active = attribute(place.device, "active_slave");
+    const port = usable.find(({ device }) => device.name === active) ?? usable[0];
+    if (port !== undefined) return this.transmit(port, frame, trail, passed + 1);
+    return [lost(place, frame, trail, "no-carrier", {
+      what: `none of the ${ports.length} ports of "${place.device.name}" is up`,
+    })];
+  }
+
+  #bridged(
+    bridge: Place,
+    port: Place,
+    frame: Frame,
+    trail: Trail,
+    passed: number,
+  ): readonly Arrival[] {
+    const state = portAttribute(port.device, "state");
+    if (state !== undefined && state !== "forwarding") {
+      return [lost(port, frame, trail, "bridge-port", {
+        what: `the bridge "${bridge.device.name}" does not forward from the port ` +
+          `"${port.device.name}": its state is ${state}`,
+        confirm: port.namespace.command(`bridge link show dev ${port.device.name}`),
+      })];
+    }
+    if (!bridge.device.up) return [lostDown(bridge, frame, trail)];
+    const vlan = ingressVlan(bridge, port.device.name, frame.vlan);
+    if (vlan === "refused") return [vlanLost(port, bridge, frame, trail)];
+    const tagged = vlan === undefined ? frame : { ...frame, vlan };
+    const ports = { in: port.device.name };
+    return this.#asked("prerouting", bridge, ports, tagged, trail, (next) => {
+      const redirected = next.frame.packet !== undefined && frame.packet !== undefined &&
+        !sameAddress(next.frame.packet.destination, frame.packet.destination);
+      const to = redirected ? { ...next.frame, destination: bridge.device.mac } : next.frame;
+      return this.#forward(bridge, port, to, next.trail, passed, next.prerouted);
+    });
+  }
+
+  /** To the port that has the address, to all where none is known to, or up to the bridge. */
+  #forward(
+    bridge: Place,
+    from: Place | undefined,
+    frame: Frame,
+    trail: Trail,
+    passed: number,
+    prerouted = false,
+  ): readonly Arrival[] {
+    const ports = this.network.ports(bridge);
+    const up = () => {
+      const { vlan, ...rest } = frame;
+      const seen = bridgeVlans(bridge) ? egressVlan(bridge, bridge.device.name, vlan) : vlan;
+      if (seen === "refused") return [];
+      const to: Frame = seen === undefined ? rest : { ...rest, vlan: seen };
+      return this.#above(bridge, to, trail, passed + 1)
+        .map((each) => each.at === "device" && prerouted ? { ...each, prerouted } : each);
+    };
+    if (frame.destination !== BROADCAST) {
+      const own = frame.destination === bridge.device.mac ||
+        ports.some(({ device }) => device.mac === frame.destination);
+      if (own) return from === undefined ? [] : up();
+      const known = portOf(bridge, frame);
+      const port = ports.find(({ device }) => device.name === known);
+      if (port !== undefined) return this.#leave(bridge, from, port, frame, trail, passed);
+    }
+    const everyone = frame.destination === BROADCAST;
+    const flag = everyone ? "bcast_flood" : "flood";
+    const found = ports.filter(({ device }) =>
+      device.name !== from?.device.name || portAttribute(device, "hairpin") === true
+    ).filter(({ device }) => portAttribute(device, flag) !== false)
+      .flatMap((port) => this.#leave(bridge, from, port, frame, trail, passed));
+    if (everyone) return [...found, ...(from === undefined ? [] : up())];
+    // Of a frame that is sent everywhere, only where it is taken counts.
+    const taken = found.filter(({ at }) => at === "device" || at === "tunnel");
+    const outside = found.filter(({ at }) => at === "beyond");
+    return taken.length > 0 ? taken : outside.length > 0 ? outside : found;
+  }
+
+  /** What a bridge gives itself: as `receive`, but no bridge is above a bridge. */
+  #above(bridge: Place, frame: Frame, trail: Trail, passed: number): readonly Arrival[] {
+    const mine = frame.destination === BROADCAST ? frame : {
+      ...frame,
+      destination: this.#owns(bridge, frame) ? bridge.device.mac : frame.destination,
+    };
+    return this.receive(bridge, mine, trail, passed);
+  }
+
+  #owns(bridge: Place, { destination }: Frame): boolean {
+    return this.network.ports(bridge).some(({ device }) => device.mac === destination);
+  }
+
+  #leave(
+    bridge: Place,
+    from: Place | undefined,
+    port: Place,
+    frame: Frame,
+    trail: Trail,
+    passed: number,
+  ): readonly Arrival[] {
+    const is = (device: Device | undefined, name: string) =>
+      device !== undefined && portAttribute(device, name) === true;
+    if (from?.device === port.device && !is(port.device, "hairpin")) {
+      return [lost(port, frame, trail, "bridge-port", {
+        what: `the bridge "${bridge.device.name}" would send it back through the port ` +
+          `"${port.device.name}" that it came by, which takes hairpin mode`,
+        fix: `bridge link set dev ${port.device.name} hairpin on`,
+      })];
+    }
+    if (is(from?.device, "isolated") && is(port.device, "isolated")) {
+      return [lost(port, frame, trail, "bridge-isolated", {
+        what: `the ports "${from?.device.name}" and "${port.device.name}" of the bridge ` +
+          `"${bridge.device.name}" are isolated from each other`,
+        fix: `bridge link set dev ${port.device.name} isolated off`,
+      })];
+    }
+    const state = portAttribute(port.device, "state");
+    if (!port.device.up) return [lostDown(port, frame, trail)];
+    if (state !== undefined && state !== "forwarding") {
+      return [lost(port, frame, trail, "bridge-port", {
+        what: `the bridge "${bridge.device.name}" does not forward to the port ` +
+          `"${port.device.name}": its state is ${state}`,
+        confirm: port.namespace.command(`bridge link show dev ${port.device.name}`),
+      })];
+    }
+    const vlan = egressVlan(bridge, port.device.name, frame.vlan);
+    if (vlan === "refused") return [vlanLost(port, bridge, frame, trail)];
+    const { vlan: _, ...rest } = frame;
+    const out: Frame = vlan === undefined ? rest : { ...rest, vlan };
+    const tooLong = oversize(port, out, trail);
+    if (tooLong !== undefined) return [tooLong];
+    const send = (next: Passed) =>
+      this.transmit(port, next.frame, bridgedStep(bridge, from, port, next), passed + 1);
+    const ports = {
+      ...(from === undefined ? {} : { in: from.device.name }),
+      out: port.device.name,
+    };
+    if (from === undefined) return send({ at: "device", place: port, frame: out, trail });
+    return this.#asked(
+      "forward",
+      bridge,
+      ports,
+      out,
+      trail,
+      (next) => this.#asked("postrouting", bridge, ports, next.frame, next.trail, send),
+    );
+  }
+
+  #asked(
+    hook: "prerouting" | "forward" | "postrouting",
+    bridge: Place,
+    ports: { readonly in?: string; readonly out?: string },
+    frame: Frame,
+    trail: Trail,
+    go: (next: Passed) => readonly Arrival[],
+  ): readonly Arrival[] {
+    const asked = frame.packet === undefined
+      ? undefined
+      : this.filter(hook, bridge, ports, frame, trail);
+    const all = asked ?? [{ at: "device" as const, place: bridge, frame, trail }];
+    return all.flatMap((each) => each.at === "lost" ? [each] : go(each));
+  }
+}
+
+function bridgedStep(bridge: Place, from: Place | undefined, port: Place, next: Passed): Trail {
+  const { packet } = next.frame;
+  if (packet === undefined) return next.trail;
+  const ports = from === undefined
+    ? `out by the port ${port.device.name}`
+    : `from the port ${from.device.name} to ${port.device.name}`;
+  return stepped(next.trail, {
+    namespace: bridge.namespace,
+    does: "bridge",
+    device: bridge.device.name,
+    text: `bridge ${bridge.device.name}: ${ports}`,
+    packet,
+  });
+}
+
+/** The port that the bridge believes an address behind. */
+function portOf({ namespace, device }: Place, { destination, vlan }: Frame): string | undefined {
+  const entries = (namespace.snapshot.fdb ?? []).filter((entry) =>
+    entry.master === device.name && entry.mac === destination &&
+    (entry.vlan === undefined || vlan === undefined || entry.vlan === vlan)
+  );
+  return entries[0]?.ifname;
+}
+
+/** Whether a device that stands on another takes a frame that comes to the latter. */
+function takes({ kind, mac, addresses, link }: Device, frame: Frame): boolean {
+  if (kind === "vlan") return frame.vlan === Number(link.linkinfo?.info_data?.["id"]);
+  if (frame.vlan !== undefined && frame.vlan !== 0) return false;
+  if (frame.destination === BROADCAST) return true;
+  if (kind !== "ipvlan") return frame.destination === mac;
+  const towards = frame.packet?.destination ?? frame.about;
+  return towards !== undefined && addresses.some(({ address }) => sameAddress(address, towards));
+}
+
+/** What a cable or a bridge's port lets pass: a VLAN's tag more than its MTU. */
+const TAG_BYTES = 4;
+
+function oversize(place: Place, frame: Frame, trail: Trail): Arrival | undefined {
+  const { mtu, name } = place.device;
+  const length = frame.packet?.length ?? 0;
+  if (length <= mtu + TAG_BYTES) return undefined;
+  return lost(place, frame, trail, "mtu-silent", {
+    what: `a packet of ${length} bytes is dropped without a word at "${name}", ` +
+      `as its MTU is ${mtu}`,
+    evidence: [{ kind: "device", text: `${name} mtu ${mtu}` }],
+    confirm: place.namespace.command(`ip link show dev ${name}`),
+    fix: `give both ends of the cable, and all ports of the bridge, the same MTU`,
+  });
+}
+
+interface Words {
+  readonly what: string;
+  readonly evidence?: Cause["evidence"];
+  readonly confirm?: string;
+  readonly fix?: string;
+}
+
+/** A frame that ends at a device. */
+export function lost(
+  { namespace, device }: Place,
+  frame: Frame,
+  trail: Trail,
+  id: CauseId,
+  words: Words,
+  unknown = false,
+): Arrival {
+  const cause: Cause = {
+    id,
+    namespace,
+    device: device.name,
+    evidence: [{ kind: "device", text: deviceText(device) }],
+    confirm: namespace.command(`ip -d link show dev ${device.name}`),
+    ...words,
+  };
+  return { at: "lost", cause, trail, frame, ...(unknown ? { unknown } : {}) };
+}
+
+/** A device as a line of `ip link` begins. */
+export function deviceText({ name, index, mtu, link }: Device): string {
+  return `${index}: ${name}: <${link.flags.join(",")}> mtu ${mtu}`;
+}
+
+function lostDown(place: Place, frame: Frame, trail: Trail): Arrival {
+  const { name } = place.device;
+  return lost(place, frame, trail, "device-down", {
+    what: `the device "${name}" is down`,
+    fix: `ip link set dev ${name} up`,
+  });
+}
+
+function lostCarrier(place: Place, frame: Frame, trail: Trail): Arrival {
+  const { name } = place.device;
+  return lost(place, frame, trail, "no-carrier", {
+    what: `the device "${name}" has no carrier: nothing is plugged in at the other end`,
+    fix: "look after the cable, or the other end",
+  });
+}
+
+function vlanLost(port: Place, bridge: Place, frame: Frame, trail: Trail): Arrival {
+  const tag = frame.vlan === undefined ? "without a VLAN" : `of VLAN ${frame.vlan}`;
+  return lost(port, frame, trail, "bridge-vlan", {
+    what: `the port "${port.device.name}" of the bridge "${bridge.device.name}" ` +
+      `does not let a frame ${tag} pass`,
+    confirm: port.namespace.command(`bridge vlan show dev ${port.device.name}`),
+    fix: `bridge vlan add dev ${port.device.name} vid ${frame.vlan ?? "NUMBER"}`,
+  });
+}

@@ -1,0 +1,265 @@
+/**
+ * Who answers for the address of the next hop: what the neighbour table has, else who would.
+ *
+ * Sources: the kernel's `arp_solicit`, `arp_process`, `ndisc_recv_ns`.
+ *
+ * @module
+ */
+import { type Address, formatAddress, inPrefix, sameAddress } from "../packet/address.ts";
+import { type Packet } from "../packet/packet.ts";
+import { addressesOf, type Device, SCOPE } from "./device.ts";
+import { type Arrival, BROADCAST, type Frame, Frames } from "./frames.ts";
+import { inputFlow, sourceProblem } from "./input_route.ts";
+import { isLocal, isMulticast, lookup } from "./lookup.ts";
+import { keyOf, type Network, type Place } from "./network.ts";
+import { source4 } from "./source.ts";
+import { type Cause, type Evidence, START, sysctl } from "./trail.ts";
+import { carries } from "./tunnels.ts";
+
+/** Where frames for the next hop go, or why nobody takes them. */
+export type Neighbour =
+  | { readonly found: "address"; readonly mac: string; readonly text: string }
+  | { readonly found: "nobody"; readonly cause: Cause; readonly unknown: boolean };
+
+const VALID: readonly string[] = ["REACHABLE", "STALE", "DELAY", "PROBE", "PERMANENT", "NOARP"];
+
+/** Finds the hardware addresses for a next hop; several, if several answer. */
+export function neighbours(
+  network: Network,
+  place: Place,
+  packet: Packet,
+  hop: Address,
+): readonly Neighbour[] {
+  const { namespace, device } = place;
+  if (!device.resolves) return [{ found: "address", mac: "", text: "no address is needed" }];
+  if (isMulticast(hop)) {
+    return [{ found: "address", mac: BROADCAST, text: `${formatAddress(hop)} is multicast` }];
+  }
+  const entry = namespace.neighbour(device.name, hop);
+  const state = entry?.state ?? [];
+  const text = formatAddress(hop);
+  if (entry?.lladdr !== undefined && state.some((each) => VALID.includes(each))) {
+    const mac = entry.lladdr.toLowerCase();
+    const fixed = state.some((each) => each === "PERMANENT" || each === "NOARP");
+    const known: Neighbour = { found: "address", mac, text: `${text} is ${mac} (${state})` };
+    // The kernel asks again in time when one that it has learnt no longer answers.
+    if (fixed || taken(network, place, mac)) return [known];
+  }
+  const answers = ask(network, place, packet, hop);
+  const macs = [...new Set(answers.macs)];
+  if (macs.length > 0) {
+    return macs.map((mac) => ({ found: "address", mac, text: `${text} answers as ${mac}` }));
+  }
+  if (answers.refusal !== undefined) {
+    const what = `nobody answers for ${text}: ${answers.refusal.what}`;
+    return [{ found: "nobody", cause: { ...answers.refusal, what }, unknown: false }];
+  }
+  const evidence: Evidence[] = [{
+    kind: "neighbour",
+    text: entry === undefined
+      ? `no entry for ${text} on ${device.name}`
+      : `${text} dev ${device.name} ${entry.lladdr ?? ""} ${state.join(" ")}`,
+  }];
+  const failed = state.includes("FAILED");
+  const unknown = answers.outside && !failed;
+  const cause: Cause = {
+    id: unknown ? "leaves-snapshot" : "neighbour-unresolved",
+    namespace,
+    device: device.name,
+    what: unknown
+      ? `${text} is beyond "${device.name}", and no snapshot has it`
+      : answers.because ?? `nobody answers for ${text} on "${device.name}"`,
+    evidence,
+    confirm: namespace.command(`ip neighbour show ${text} dev ${device.name}`),
+    ...(unknown
+      ? { fix: "collect a snapshot of the node that has it, too" }
+      : { fix: `see that ${text} is there, or correct the route that names it` }),
+  };
+  return [{ found: "nobody", cause, unknown }];
+}
+
+/** Whether a frame for the address gets anywhere. */
+function taken(network: Network, place: Place, mac: string): boolean {
+  const frames = new Frames(network, () => undefined);
+  const frame: Frame = { source: place.device.mac, destination: mac };
+  return frames.transmit(place, frame, START).some(({ at }) => at !== "lost");
+}
+
+interface Answers {
+  readonly macs: readonly string[];
+  /** The question leaves what is known. */
+  readonly outside: boolean;
+  /** Why one that has the address does not answer. */
+  readonly refusal?: Cause;
+  readonly because?: string;
+}
+
+function ask(network: Network, place: Place, packet: Packet, hop: Address): Answers {
+  const frames = new Frames(network, () => undefined);
+  const frame: Frame = { source: place.device.mac, destination: BROADCAST, about: hop };
+  const reached = everywhere(network, frames, frames.transmit(place, frame, START), frame);
+  const sender = askingAddress(place, packet, hop);
+  const macs: string[] = [];
+  const refusals: Cause[] = [];
+  for (const other of reached.places) {
+    if (other.namespace === place.namespace && other.device === place.device) continue;
+    const answer = answers(other, hop, sender);
+    if (answer === true) macs.push(other.device.mac);
+    else if (answer !== false) refusals.push(answer);
+  }
+  const [lost] = reached.lost;
+  const [refusal] = refusals;
+  const because = reached.places.length === 0 ? lost : undefined;
+  return {
+    macs,
+    outside: reached.outside,
+    ...(refusal === undefined ? {} : { refusal }),
+    ...(because === undefined
+      ? {}
+      : { because: `nobody answers for ${formatAddress(hop)}: ${because}` }),
+  };
+}
+
+/** All devices that a question reaches, through vxlan and between the nodes too. */
+function everywhere(
+  network: Network,
+  frames: Frames,
+  arrivals: readonly Arrival[],
+  frame: Frame,
+): { places: Place[]; lost: string[]; outside: boolean } {
+  const places: Place[] = [];
+  const lost: string[] = [];
+  let outside = false;
+  const seen = new Set<string>();
+  const open = [...arrivals];
+  for (let each = open.pop(); each !== undefined; each = open.pop()) {
+    if (each.at === "lost") {
+      lost.push(each.cause.what);
+      if (each.unknown === true) outside = true;
+      continue;
+    }
+    const key = `${each.at} ${keyOf(each.place)}`;
+    if (seen.has(key)) continue;
+    seen.add(key);
+    if (each.at === "device") places.push(each.place);
+    else if (each.at === "tunnel") {
+      for (const far of carries(network, each.place)) {
+        open.push(...frames.receive(far, frame, START));
+      }
+    } else {
+      outside = true;
+      for (const far of network.beyond(each.place.namespace.node)) {
+        open.push(...frames.receive(far, frame, START));
+      }
+    }
+  }
+  return { places, lost, outside };
+}
+
+/** From which address is asked: the packet's own, where it is one of this namespace. */
+function askingAddress({ namespace, device }: Place, packet: Packet, hop: Address): Address {
+  if (hop.family === 6) return packet.source;
+  const announce = namespace.most(4, device.name, "arp_announce");
+  const own = isLocal(namespace, packet.source);
+  if (own && announce === 0) return packet.source;
+  if (own && announce === 1) {
+    const near = addressesOf(device, 4).some((each) =>
+      inPrefix(hop, each) && inPrefix(packet.source, each)
+    );
+    if (near) return packet.source;
+  }
+  return source4(namespace, device, hop, SCOPE.link) ?? packet.source;
+}
+
+/** Whether a device answers; or why one that might does not. */
+function answers({ namespace, device }: Place, hop: Address, sender: Address): boolean | Cause {
+  if (!device.resolves) return false;
+  return hop.family === 4
+    ? answers4(namespace, device, hop, sender)
+    : answers6(namespace, device, hop);
+}
+
+function answers4(
+  namespace: Place["namespace"],
+  device: Device,
+  hop: Address,
+  sender: Address,
+): boolean | Cause {
+  const question = {
+    ...{ source: sender, destination: hop, protocol: 0, tos: 0, mark: 0 },
+  };
+  const local = isLocal(namespace, hop);
+  const proxied = namespace.proxies(device.name, hop);
+  const proxies = namespace.most(4, device.name, "proxy_arp") > 0;
+  if (!local && !proxied && !proxies) return false;
+  const disbelief = sourceProblem(namespace, device, question);
+  if (disbelief !== undefined) return disbelief;
+  const found = lookup(namespace, flowOf(namespace, device, question));
+  if (found.found !== "route") return false;
+  if (found.route.type === "local") {
+    return ignores(namespace, device, hop, sender) ? silent(namespace, device, hop) : true;
+  }
+  if (namespace.own(4, device.name, "forwarding") === 0 || found.route.type !== "unicast") {
+    return false;
+  }
+  const out = found.hops.map((each) => each.device);
+  return (proxies || proxied) && !out.includes(device.name);
+}
+
+function silent(namespace: Place["namespace"], device: Device, hop: Address): Cause {
+  const path = (name: string) => `net/ipv4/conf/${device.name}/${name}`;
+  return {
+    id: "neighbour-unresolved",
+    namespace,
+    device: device.name,
+    what: `arp_ignore or arp_filter keeps "${device.name}" from answering for ` +
+      formatAddress(hop),
+    evidence: [sysctl(namespace, path("arp_ignore")), sysctl(namespace, path("arp_filter"))],
+    confirm: namespace.command(`sysctl ${path("arp_ignore").replaceAll("/", ".")}`),
+    fix: `sysctl -w ${path("arp_ignore").replaceAll("/", ".")}=0`,
+  };
+}
+
+function flowOf(
+  namespace: Place["namespace"],
+  device: Device,
+  question: Pick<Packet, "source" | "destination" | "protocol" | "tos" | "mark">,
+) {
+  const { source, destination, protocol, tos, mark } = question;
+  const vrf = namespace.vrf(device);
+  return {
+    ...{ source, destination, protocol, tos, mark, uid: 0, inDevice: device.name },
+    ...(vrf === undefined ? {} : { vrf }),
+  } satisfies ReturnType<typeof inputFlow>;
+}
+
+/** `arp_ignore()` and `arp_filter()`. */
+function ignores(
+  namespace: Place["namespace"],
+  device: Device,
+  hop: Address,
+  sender: Address,
+): boolean {
+  const level = namespace.most(4, device.name, "arp_ignore");
+  const own = addressesOf(device, 4).filter(({ address }) => sameAddress(address, hop));
+  if (level === 1 && own.length === 0) return true;
+  if (level === 2 && !own.some((each) => inPrefix(sender, each))) return true;
+  if (level === 3 && own.every(({ scope }) => scope >= SCOPE.host)) return true;
+  if (level === 8) return true;
+  if (namespace.most(4, device.name, "arp_filter") === 0) return false;
+  const back = lookup(namespace, {
+    ...{ source: hop, destination: sender, protocol: 0, tos: 0, mark: 0, uid: 0, inDevice: "lo" },
+  });
+  return back.found !== "route" || !back.hops.some((each) => each.device === device.name);
+}
+
+function answers6(namespace: Place["namespace"], device: Device, hop: Address): boolean | Cause {
+  if (namespace.own(6, device.name, "disable_ipv6") > 0) return false;
+  if (addressesOf(device, 6).some(({ address }) => sameAddress(address, hop))) return true;
+  if (
+    namespace.own(6, device.name, "proxy_ndp") === 0 && namespace.own(6, "all", "proxy_ndp") === 0
+  ) {
+    return false;
+  }
+  return namespace.proxies(device.name, hop) && namespace.own(6, "all", "forwarding") > 0;
+}

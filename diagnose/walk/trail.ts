@@ -1,0 +1,129 @@
+/**
+ * What a walk leaves behind: steps, ends, and causes of ends.
+ *
+ * All of it are values: where the way parts, each branch goes on with its own trail.
+ *
+ * @module
+ */
+import type { RuleReference } from "../netfilter/netfilter.ts";
+import type { Connection, Packet } from "../packet/packet.ts";
+import type { Namespace } from "./namespace.ts";
+
+/** What something was seen by. */
+export interface Evidence {
+  readonly kind:
+    | ("rule" | "route" | "policy" | "sysctl" | "neighbour" | "device" | "socket" | "fdb")
+    | ("address" | "bridge" | "snapshot" | "packet");
+  readonly text: string;
+  /** The netfilter rule, where it is one. */
+  readonly rule?: RuleReference;
+}
+
+/** Why a packet goes no further, each by a name that does not change. */
+export type CauseId =
+  | ("no-route" | "route-refuses" | "rule-refuses" | "no-source-address")
+  | ("netfilter-drop" | "netfilter-reject" | "netfilter-unknown" | "netfilter-queue" | "tproxy")
+  | ("rp-filter" | "martian" | "forwarding-off" | "ipv6-disabled" | "ttl-exceeded")
+  | ("device-down" | "no-carrier" | "device-missing" | "device-swallows" | "device-unknown")
+  | ("neighbour-unresolved" | "neighbour-wrong" | "bridge-port" | "bridge-vlan" | "bridge-isolated")
+  | ("mtu-icmp" | "mtu-silent" | "tunnel-no-remote" | "tunnel-no-peer" | "tunnel-nested")
+  | ("no-listener" | "backlog-full" | "echo-ignored" | "answer-misdelivered" | "wrong-namespace")
+  | ("leaves-snapshot" | "part-missing" | "source-unknown" | "too-many-branches" | "too-many-steps")
+  | "not-walked";
+
+/** Why a packet goes no further. */
+export interface Cause {
+  readonly id: CauseId;
+  readonly namespace: Namespace;
+  readonly device?: string;
+  readonly hook?: string;
+  /** A sentence without a full stop. */
+  readonly what: string;
+  readonly evidence: readonly Evidence[];
+  /** A command that shows the same on the node. */
+  readonly confirm?: string;
+  /** What would mend it, if that is what is wanted. */
+  readonly fix?: string;
+}
+
+/** What happened to the packet in one place. */
+export interface Step {
+  readonly namespace: Namespace;
+  readonly does:
+    | ("send" | "route" | "rule" | "leave" | "arrive" | "bridge" | "forward" | "encapsulate")
+    | ("decapsulate" | "deliver" | "resolve" | "answer");
+  readonly text: string;
+  readonly packet: Packet;
+  readonly device?: string;
+  /** How deep in tunnels: 0 is the packet that was sent. */
+  readonly depth: number;
+}
+
+/** A connection in a namespace's table, as far as this walk has filled it. */
+export interface Tracked {
+  readonly namespace: string;
+  readonly connection: Connection;
+}
+
+/** The way so far. */
+export interface Trail {
+  readonly steps: readonly Step[];
+  readonly connections: readonly Tracked[];
+  /** How probable this way is, where chance decided and the odds are known. */
+  readonly chance: number;
+  /** What this way takes for granted. */
+  readonly assumptions: readonly string[];
+  /** What tunnels around the packet carry, the innermost first. */
+  readonly loads: readonly Load[];
+}
+
+/** What a tunnel carries: a frame, or a packet without one. */
+export interface Load {
+  readonly kind: string;
+  /** The tunnel's number, where its kind has numbers: VNI, key. */
+  readonly number?: number;
+  readonly packet: Packet;
+  readonly source?: string;
+  readonly destination?: string;
+  readonly vlan?: number;
+}
+
+/** The way of a packet that has not been sent. */
+export const START: Trail = { steps: [], connections: [], chance: 1, assumptions: [], loads: [] };
+
+/** How a way ends. */
+export interface End {
+  readonly verdict: "delivered" | "blocked" | "unknown";
+  readonly trail: Trail;
+  readonly packet: Packet;
+  readonly namespace: Namespace;
+  /** Of all that was not delivered. */
+  readonly cause?: Cause;
+}
+
+/** The trail with one more step. */
+export function stepped(trail: Trail, step: Omit<Step, "depth">): Trail {
+  return { ...trail, steps: [...trail.steps, { ...step, depth: trail.loads.length }] };
+}
+
+/** The trail with something taken for granted. */
+export function assuming(trail: Trail, ...texts: readonly string[]): Trail {
+  const fresh = texts.filter((text) => !trail.assumptions.includes(text));
+  return fresh.length === 0 ? trail : { ...trail, assumptions: [...trail.assumptions, ...fresh] };
+}
+
+/** An end that is not a delivery. */
+export function ended(
+  verdict: "blocked" | "unknown",
+  trail: Trail,
+  packet: Packet,
+  cause: Cause,
+): End {
+  return { verdict, trail, packet, namespace: cause.namespace, cause };
+}
+
+/** Evidence of a setting. */
+export function sysctl(namespace: Namespace, path: string): Evidence {
+  const value = namespace.snapshot.sysctls?.[path];
+  return { kind: "sysctl", text: `${path.replaceAll("/", ".")} = ${value ?? "not known"}` };
+}

@@ -1,0 +1,641 @@
+/**
+ * Walks a packet through namespaces as the kernel would take it: from the socket that sends it,
+ * over rules, routes, netfilter, neighbours and devices, to the socket that gets it, or to where it
+ * dies.
+ *
+ * Where chance or a hash decides, the way parts; all branches are walked, within bounds.
+ *
+ * @module
+ */
+import type { Hook, Outcome } from "../netfilter/netfilter.ts";
+import { type Address, formatAddress, sameAddress } from "../packet/address.ts";
+import { newConnection, type Packet, tupleOf } from "../packet/packet.ts";
+
+import { type Arrival, type Frame, Frames } from "./frames.ts";
+import { inputRoute, lacking, unroutable } from "./input_route.ts";
+import { isLimitedBroadcast, isMulticast, lookup } from "./lookup.ts";
+import type { Namespace } from "./namespace.ts";
+import { neighbours } from "./neighbours.ts";
+import type { Network, Place } from "./network.ts";
+import { causeOf, ruleSteps } from "./netfilter_cause.ts";
+import type { Hop, Route } from "./routes.ts";
+import { type Between, surroundings } from "./surroundings.ts";
+import { sourceFor } from "./source.ts";
+import { confirmed, forgotten, tracked } from "./tracking.ts";
+import {
+  assuming,
+  type Cause,
+  type CauseId,
+  type End,
+  ended,
+  stepped,
+  type Trail,
+} from "./trail.ts";
+import { encapsulate, noPeer, type Outer, tunnelFor } from "./tunnels.ts";
+
+/** Ways that one packet may take; what is beyond is unknown. */
+const BRANCHES_MAX = 64;
+/** Hops, rules and devices of one way. */
+const STEPS_MAX = 400;
+const TUNNELS_MAX = 4;
+
+/** What the sender's socket adds to a packet. */
+export interface Sending {
+  /** Which the socket is bound to. */
+  readonly device?: string;
+}
+
+/** What becomes of a packet that reached the namespace it is for. */
+export type Deliver = (
+  trail: Trail,
+  namespace: Namespace,
+  device: string,
+  packet: Packet,
+) => readonly End[];
+
+/** Walks packets through a network. */
+export class Walker {
+  readonly #frames: Frames;
+  #branches = 0;
+
+  constructor(readonly network: Network, readonly deliver: Deliver) {
+    this.#frames = new Frames(
+      network,
+      (hook, bridge, ports, frame, trail) => this.#bridgeRules(hook, bridge, ports, frame, trail),
+    );
+  }
+
+  /** All ends of a packet that a namespace sends. */
+  send(
+    trail: Trail,
+    namespace: Namespace,
+    packet: Packet,
+    sending: Sending = {},
+  ): readonly End[] {
+    const start = stepped(trail, {
+      ...{ namespace, does: trail.loads.length > 0 ? "route" : "send", packet },
+      text: `from ${formatAddress(packet.source)}`,
+    });
+    return this.#output(start, namespace, tracked(trail, namespace, packet), sending, true);
+  }
+
+  #end(
+    verdict: "blocked" | "unknown",
+    trail: Trail,
+    packet: Packet,
+    cause: Cause,
+  ): readonly End[] {
+    return [ended(verdict, trail, packet, cause)];
+  }
+
+  #unknown(
+    trail: Trail,
+    packet: Packet,
+    namespace: Namespace,
+    id: CauseId,
+    what: string,
+  ): readonly End[] {
+    return this.#end("unknown", trail, packet, { id, namespace, what, evidence: [] });
+  }
+
+  /** Looks up where a packet of this namespace's own goes, and sends it there by each way. */
+  #output(
+    trail: Trail,
+    namespace: Namespace,
+    packet: Packet,
+    sending: Sending,
+    asked: boolean,
+  ): readonly End[] {
+    const missing = namespace.lacks("routes") ?? namespace.lacks("rules");
+    if (missing !== undefined) {
+      return this.#end("unknown", trail, packet, lacking(namespace, "routes", missing));
+    }
+    if (isMulticast(packet.destination) || isLimitedBroadcast(packet.destination)) {
+      const what = `${formatAddress(packet.destination)} is for many, which is not walked`;
+      return this.#unknown(trail, packet, namespace, "not-walked", what);
+    }
+    const { source, destination, protocol, sourcePort, destinationPort, tos, mark } = packet;
+    const vrf = namespace.vrf(namespace.device(sending.device));
+    const found = lookup(namespace, {
+      ...{ source, destination, protocol, tos, mark, inDevice: "lo", uid: packet.uid ?? 0 },
+      ...(sourcePort === undefined ? {} : { sourcePort }),
+      ...(destinationPort === undefined ? {} : { destinationPort }),
+      ...(sending.device === undefined ? {} : { outDevice: sending.device }),
+      ...(vrf === undefined ? {} : { vrf }),
+    });
+    if (found.found !== "route") {
+      const verdict = found.found === "unknown" ? "unknown" : "blocked";
+      return this.#end(verdict, trail, packet, unroutable(namespace, packet, found));
+    }
+    return this.#parted(trail, found.hops, (next, hop) => {
+      const out = found.route.type === "local" ? "lo" : hop.device ?? "";
+      const routed = this.#routeStep(next, namespace, packet, found.route, hop);
+      if (!asked) return this.#leave(routed, namespace, packet, found.route, hop);
+      return this.#rules(
+        routed,
+        "output",
+        namespace,
+        packet,
+        { out },
+        (passed, after, outcome) =>
+          outcome.rerouted === true
+            ? this.#output(passed, namespace, after, sending, false)
+            : this.#leave(passed, namespace, after, found.route, hop),
+      );
+    });
+  }
+
+  #routeStep(
+    trail: Trail,
+    namespace: Namespace,
+    packet: Packet,
+    route: Route,
+    hop: Hop,
+  ): Trail {
+    const device = hop.device;
+    return stepped(trail, {
+      ...{ namespace, does: "route", text: `route ${route.text}`, packet },
+      ...(device === undefined ? {} : { device }),
+    });
+  }
+
+  /** One branch for each hop of a route, each as probable as its weight says. */
+  #parted(
+    trail: Trail,
+    hops: readonly Hop[],
+    go: (trail: Trail, hop: Hop) => readonly End[],
+  ): readonly End[] {
+    const total = hops.reduce((sum, { weight }) => sum + weight, 0);
+    return hops.flatMap((hop) => go({ ...trail, chance: trail.chance * hop.weight / total }, hop));
+  }
+
+  /** Asks the rules of a hook, and goes on with each outcome that lets the packet pass. */
+  #rules(
+    trail: Trail,
+    hook: Hook,
+    namespace: Namespace,
+    packet: Packet,
+    between: Between,
+    go: (trail: Trail, packet: Packet, outcome: Outcome) => readonly End[],
+  ): readonly End[] {
+    const outcomes = namespace.netfilter.run(hook, packet, surroundings(namespace, between));
+    if (outcomes.length > 1) this.#branches += outcomes.length - 1;
+    if (this.#branches > BRANCHES_MAX) {
+      const what = `the rules part the way more than ${BRANCHES_MAX} times`;
+      return this.#unknown(trail, packet, namespace, "too-many-branches", what);
+    }
+    if (trail.steps.length > STEPS_MAX) {
+      const what = `the packet has not arrived after ${STEPS_MAX} steps`;
+      return this.#unknown(trail, packet, namespace, "too-many-steps", what);
+    }
+    const missing = unknownRules(namespace, packet);
+    return outcomes.flatMap((outcome) => {
+      const chance = trail.chance * (outcome.chance ?? 1);
+      const next = assuming(
+        ruleSteps({ ...trail, chance }, namespace, hook, packet, outcome),
+        ...outcome.assumptions,
+      );
+      if (outcome.verdict === "accept" && missing !== undefined) {
+        return this.#end("unknown", next, packet, missing);
+      }
+      if (outcome.verdict === "accept") {
+        return outcome.proxy === undefined
+          ? go(next, outcome.packet, outcome)
+          : this.#unknown(next, packet, namespace, "tproxy", "a transparent proxy takes it");
+      }
+      if (outcome.verdict === "stolen" && outcome.server !== undefined) {
+        return this.#served(next, namespace, outcome.packet, outcome.server);
+      }
+      const cause = causeOf(namespace, hook, between, packet, outcome);
+      const sure = outcome.verdict === "drop" || outcome.verdict === "reject";
+      return this.#end(sure ? "blocked" : "unknown", next, outcome.packet, cause);
+    });
+  }
+
+  /** IPVS sends it to a real server, from the hook output on. */
+  #served(
+    trail: Trail,
+    namespace: Namespace,
+    packet: Packet,
+    server: NonNullable<Outcome["server"]>,
+  ): readonly End[] {
+    const text = `IPVS: ${formatAddress(server.address)} (${server.mode})`;
+    const next = stepped(trail, { namespace, does: "forward", text, packet });
+    if (server.mode === "masq" || server.mode === "local") {
+      return this.#output(next, namespace, packet, {}, true);
+    }
+    const what = `IPVS forwards to ${formatAddress(server.address)} in the mode ${server.mode}`;
+    return this.#unknown(next, packet, namespace, "not-walked", what);
+  }
+
+  /** Takes a packet out by a hop: rules after routing, length, neighbour, device. */
+  #leave(
+    trail: Trail,
+    namespace: Namespace,
+    packet: Packet,
+    route: Route,
+    hop: Hop,
+    from?: string,
+  ): readonly End[] {
+    const local = route.type === "local";
+    const out = local ? "lo" : hop.device ?? "";
+    const device = namespace.device(out);
+    if (device === undefined && !local) {
+      const what = `the route "${route.text}" names no device that the snapshot has`;
+      return this.#unknown(trail, packet, namespace, "device-missing", what);
+    }
+    const mtu = Math.min(route.mtu ?? Infinity, device?.mtu ?? Infinity);
+    if (packet.length > mtu && from === undefined) {
+      return this.#end("blocked", trail, packet, tooLong(namespace, out, mtu, packet, route));
+    }
+    const between = { out, ...(from === undefined ? {} : { in: from }) };
+    return this.#rules(trail, "postrouting", namespace, packet, between, (passed, after) => {
+      const kept = confirmed(passed, namespace, after);
+      if (local) return this.#loop(kept, namespace, after);
+      if (device === undefined) return [];
+      return this.#hand(kept, { namespace, device }, after, hop.gateway ?? after.destination);
+    });
+  }
+
+  /** From the namespace to itself. */
+  #loop(trail: Trail, namespace: Namespace, packet: Packet): readonly End[] {
+    const lo = namespace.device("lo");
+    if (lo?.up === false) {
+      return this.#end("blocked", trail, packet, {
+        id: "device-down",
+        namespace,
+        device: "lo",
+        what: 'the device "lo" is down, and so nothing gets from this namespace to itself',
+        evidence: [{ kind: "device", text: `lo <${lo.link.flags.join(",")}>` }],
+        confirm: namespace.command("ip link show dev lo"),
+        fix: "ip link set dev lo up",
+      });
+    }
+    const between = { in: "lo" };
+    return this.#rules(
+      trail,
+      "prerouting",
+      namespace,
+      packet,
+      between,
+      (next, after) => this.#local(next, namespace, "lo", after),
+    );
+  }
+
+  /** Gives a packet to a device, towards the next hop. */
+  #hand(trail: Trail, place: Place, packet: Packet, nextHop: Address): readonly End[] {
+    const { namespace, device } = place;
+    const out = { out: device.name };
+    return this.#rules(trail, "egress", namespace, packet, out, (passed, after) => {
+      if (!device.up) {
+        const frame = { source: device.mac, destination: "", packet: after };
+        return this.#arrived(this.#frames.transmit(place, frame, passed), nextHop);
+      }
+      const found = neighbours(this.network, place, after, nextHop);
+      return found.flatMap((each) => {
+        if (each.found === "nobody") {
+          return this.#end(each.unknown ? "unknown" : "blocked", passed, after, each.cause);
+        }
+        const left = stepped(passed, {
+          ...{ namespace, does: "leave", device: device.name, packet: after },
+          text: `out by ${device.name} to ${formatAddress(nextHop)}` +
+            (each.mac === "" ? "" : `, ${each.mac}`),
+        });
+        const shared = found.length > 1
+          ? assuming(left, `several answer for ${formatAddress(nextHop)}: any may get it`)
+          : left;
+        const frame: Frame = { source: device.mac, destination: each.mac, packet: after };
+        const arrivals = this.#frames.transmit(place, frame, shared);
+        if (arrivals.length > 0) return this.#arrived(arrivals, nextHop);
+        return this.#end("blocked", shared, after, {
+          id: "neighbour-wrong",
+          namespace,
+          device: device.name,
+          what: `nobody behind "${device.name}" has the address ${each.mac}`,
+          evidence: [{ kind: "neighbour", text: each.text }],
+          confirm: namespace.command(
+            `ip neighbour show ${formatAddress(nextHop)} dev ${device.name}`,
+          ),
+          fix: `ip neighbour delete ${formatAddress(nextHop)} dev ${device.name}`,
+        });
+      });
+    });
+  }
+
+  #arrived(arrivals: readonly Arrival[], nextHop: Address): readonly End[] {
+    return arrivals.flatMap((each): readonly End[] => {
+      const { packet } = each.frame;
+      if (packet === undefined) return [];
+      if (each.at === "lost") {
+        return this.#end(
+          each.unknown === true ? "unknown" : "blocked",
+          each.trail,
+          packet,
+          each.cause,
+        );
+      }
+      if (each.at === "device") {
+        return this.receive(each.trail, each.place, packet, each.frame, each.prerouted === true);
+      }
+      if (each.at === "tunnel") return this.#tunnel(each.trail, each.place, each.frame, nextHop);
+      return this.#beyond(each.trail, each.place, each.frame, nextHop);
+    });
+  }
+
+  /** To another node, over what is between them. */
+  #beyond(trail: Trail, place: Place, frame: Frame, nextHop: Address): readonly End[] {
+    const { namespace, device } = place;
+    const { packet } = frame;
+    if (packet === undefined) return [];
+    const far = this.network.beyond(namespace.node);
+    const byMac = far.filter((each) => each.device.mac === frame.destination);
+    const has = (address: Address) =>
+      far.filter((each) => each.device.addresses.some((own) => sameAddress(own.address, address)));
+    const near = byMac.length > 0 ? byMac : has(nextHop);
+    const [arrival] = near.length > 0 ? near : has(packet.destination);
+    if (arrival !== undefined) {
+      const over = near.length > 0
+        ? trail
+        : assuming(trail, `what is between the nodes takes it to ${arrival.namespace.label}`);
+      const to = { ...frame, destination: arrival.device.mac };
+      return this.#arrived(this.#frames.receive(arrival, to, over), nextHop);
+    }
+    return this.#end("unknown", trail, packet, {
+      id: "leaves-snapshot",
+      namespace,
+      device: device.name,
+      what: `it leaves by "${device.name}" towards ${formatAddress(nextHop)}, ` +
+        "which no snapshot has: so far nothing stops it",
+      evidence: [{ kind: "device", text: `${device.name} to ${formatAddress(nextHop)}` }],
+      fix: "collect a snapshot of the node there, too",
+    });
+  }
+
+  #tunnel(trail: Trail, place: Place, frame: Frame, nextHop: Address): readonly End[] {
+    const { packet } = frame;
+    if (packet === undefined) return [];
+    if (trail.loads.length >= TUNNELS_MAX) {
+      const what = `it is in ${TUNNELS_MAX} tunnels at once`;
+      return this.#unknown(trail, packet, place.namespace, "tunnel-nested", what);
+    }
+    const outers = encapsulate(this.network, place, frame, nextHop);
+    if ("cause" in outers) {
+      return this.#end(outers.unknown ? "unknown" : "blocked", trail, packet, outers.cause);
+    }
+    const ends = outers.map((outer) => this.#wrapped(trail, place, packet, outer));
+    // A frame that goes to all far ends counts where one takes it.
+    return ends.find((each) => each.some(({ verdict }) => verdict === "delivered")) ??
+      ends.toSorted((a, b) => lengthOfWay(b) - lengthOfWay(a))[0] ?? [];
+  }
+
+  #wrapped(trail: Trail, place: Place, packet: Packet, outer: Outer): readonly End[] {
+    const { namespace, destination, protocol, length, load } = outer;
+    const next = stepped(trail, {
+      ...{ namespace: place.namespace, does: "encapsulate", device: place.device.name, packet },
+      text: `${load.kind} ${place.device.name} to ${formatAddress(destination)}`,
+    });
+    const source = outer.source ?? this.#sourceOf(namespace, outer);
+    if (source === undefined) {
+      const what = `no route leads to the tunnel's far end ${formatAddress(destination)}`;
+      return this.#end("blocked", next, packet, {
+        id: "no-route",
+        namespace,
+        what,
+        evidence: [],
+        confirm: namespace.command(`ip route get ${formatAddress(destination)}`),
+        fix: `add a route to ${formatAddress(destination)}`,
+      });
+    }
+    const tuple = tupleOf({ ...outer, source });
+    const wrapping: Packet = {
+      ...tuple,
+      ...{ protocol, length, ttl: outer.ttl ?? 64, tos: 0, inner: packet },
+      mark: namespace === place.namespace ? packet.mark : 0,
+      connection: newConnection(tuple),
+    };
+    const inside = { ...next, loads: [...next.loads, load] };
+    const sending = outer.outDevice === undefined ? {} : { device: outer.outDevice };
+    return this.send(inside, namespace, wrapping, sending);
+  }
+
+  #sourceOf(namespace: Namespace, { destination, protocol }: Outer): Address | undefined {
+    return preferredSource(namespace, destination, protocol);
+  }
+
+  /** A packet that a device gives to IP. */
+  receive(
+    trail: Trail,
+    place: Place,
+    packet: Packet,
+    frame?: Frame,
+    prerouted = false,
+  ): readonly End[] {
+    const { namespace, device } = place;
+    const last = trail.steps.at(-1);
+    const crossed = last !== undefined && last.namespace !== namespace;
+    const known = prerouted ? packet : forgotten(packet, !crossed);
+    const framed: Packet = frame === undefined || frame.destination === ""
+      ? known
+      : { ...known, sourceMac: frame.source, destinationMac: frame.destination };
+    const next = stepped(trail, {
+      ...{ namespace, does: "arrive", device: device.name, packet: framed },
+      text: `in by ${device.name}`,
+    });
+    const between = { in: device.name };
+    if (prerouted) return this.#input(next, place, framed);
+    return this.#rules(next, "ingress", namespace, framed, between, (passed, after) =>
+      this.#rules(
+        passed,
+        "prerouting",
+        namespace,
+        tracked(passed, namespace, after),
+        between,
+        (routed, altered) => this.#input(routed, place, altered),
+      ));
+  }
+
+  #input(trail: Trail, { namespace, device }: Place, packet: Packet): readonly End[] {
+    const decision = inputRoute(namespace, device, packet);
+    if (decision.to === "nowhere") {
+      return this.#end(
+        decision.unknown === true ? "unknown" : "blocked",
+        trail,
+        packet,
+        decision.cause,
+      );
+    }
+    if (decision.to === "here") return this.#local(trail, namespace, device.name, packet);
+    if (packet.ttl <= 1) {
+      return this.#end("blocked", trail, packet, {
+        id: "ttl-exceeded",
+        namespace,
+        device: device.name,
+        what: "its time to live is over: it goes round in a loop of routes, or began too small",
+        evidence: [{ kind: "route", text: decision.route.text }],
+        confirm: namespace.command(`traceroute -n ${formatAddress(packet.destination)}`),
+        fix: "correct the routes that lead back to where it came from",
+      });
+    }
+    const aged = { ...packet, ttl: packet.ttl - 1 };
+    return this.#parted(trail, decision.hops, (next, hop) => {
+      const out = hop.device ?? "";
+      const routed = this.#routeStep(next, namespace, aged, decision.route, hop);
+      const mtu = Math.min(decision.route.mtu ?? Infinity, namespace.device(out)?.mtu ?? Infinity);
+      if (aged.length > mtu) {
+        const cause = tooLong(namespace, out, mtu, aged, decision.route);
+        return this.#end("blocked", routed, aged, cause);
+      }
+      const between = { in: device.name, out };
+      return this.#rules(
+        routed,
+        "forward",
+        namespace,
+        aged,
+        between,
+        (passed, after) => this.#leave(passed, namespace, after, decision.route, hop, device.name),
+      );
+    });
+  }
+
+  /** A packet for this namespace itself: rules, then a tunnel or a socket. */
+  #local(
+    trail: Trail,
+    namespace: Namespace,
+    device: string,
+    packet: Packet,
+  ): readonly End[] {
+    return this.#rules(trail, "input", namespace, packet, { in: device }, (passed, after) => {
+      const kept = confirmed(passed, namespace, after);
+      const load = kept.loads.at(-1);
+      if (load === undefined) return this.deliver(kept, namespace, device, after);
+      const tunnel = tunnelFor(namespace, after, load);
+      if (tunnel === undefined) {
+        return this.#end("blocked", kept, after, noPeer(namespace, after, load));
+      }
+      return this.#unwrapped(kept, { namespace, device: tunnel }, after);
+    });
+  }
+
+  #unwrapped(trail: Trail, place: Place, outer: Packet): readonly End[] {
+    const load = trail.loads.at(-1);
+    if (load === undefined) return [];
+    const inner = { ...load.packet, mark: outer.mark };
+    const next = stepped({ ...trail, loads: trail.loads.slice(0, -1) }, {
+      ...{ namespace: place.namespace, does: "decapsulate", device: place.device.name },
+      text: `${load.kind} ${place.device.name}: the packet inside`,
+      packet: inner,
+    });
+    const frame: Frame = {
+      source: load.source ?? "",
+      destination: load.destination ?? "",
+      packet: inner,
+      ...(load.vlan === undefined ? {} : { vlan: load.vlan }),
+    };
+    const arrivals = this.#frames.receive(place, frame, next);
+    if (arrivals.length > 0) return this.#arrived(arrivals, inner.destination);
+    return this.#end("blocked", next, inner, {
+      id: "neighbour-wrong",
+      namespace: place.namespace,
+      device: place.device.name,
+      what: `the packet inside is for ${frame.destination}, and "${place.device.name}" ` +
+        `has ${place.device.mac}`,
+      evidence: [{ kind: "device", text: `${place.device.name} ${place.device.mac}` }],
+      confirm: place.namespace.command(`ip link show dev ${place.device.name}`),
+      fix: "correct the neighbour entry of the sender",
+    });
+  }
+
+  /** What br_netfilter asks the IP rules of a bridge's frames. */
+  #bridgeRules(
+    hook: "prerouting" | "forward" | "postrouting",
+    bridge: Place,
+    ports: { readonly in?: string; readonly out?: string },
+    frame: Frame,
+    trail: Trail,
+  ): readonly Arrival[] | undefined {
+    const { packet } = frame;
+    const { namespace, device } = bridge;
+    if (packet === undefined || !asksRules(bridge, packet)) return undefined;
+    const first = hook === "prerouting";
+    const known = first
+      ? tracked(trail, namespace, forgotten(packet, trail.steps.at(-1)?.namespace === namespace))
+      : packet;
+    const found: Arrival[] = [];
+    const ends = this.#rules(trail, hook, namespace, known, {
+      ...(hook === "postrouting" ? {} : { in: device.name }),
+      ...(hook === "prerouting" ? {} : { out: device.name }),
+      ...(ports.in === undefined || hook === "postrouting" ? {} : { portIn: ports.in }),
+      ...(ports.out === undefined ? {} : { portOut: ports.out }),
+    }, (next, after) => {
+      const kept = hook === "postrouting" ? confirmed(next, namespace, after) : next;
+      found.push({
+        ...{ at: "device", place: bridge, frame: { ...frame, packet: after }, trail: kept },
+        prerouted: true,
+      });
+      return [];
+    });
+    const lostOnes = ends.flatMap(({ cause, trail: way, verdict }): Arrival[] =>
+      cause === undefined
+        ? []
+        : [{ at: "lost", cause, trail: way, frame, unknown: verdict === "unknown" }]
+    );
+    return [...found, ...lostOnes];
+  }
+}
+
+function lengthOfWay(ends: readonly End[]): number {
+  return Math.max(0, ...ends.map(({ trail }) => trail.steps.length));
+}
+
+function asksRules({ namespace, device }: Place, packet: Packet): boolean {
+  const four = packet.source.family === 4;
+  const setting = four ? "bridge-nf-call-iptables" : "bridge-nf-call-ip6tables";
+  const own = device.link.linkinfo?.info_data?.[four ? "nf_call_iptables" : "nf_call_ip6tables"];
+  return namespace.setting(`net/bridge/${setting}`) > 0 || own === 1;
+}
+
+/** The rules that decide are not in the snapshot. */
+function unknownRules(namespace: Namespace, packet: Packet): Cause | undefined {
+  const parts = packet.source.family === 4 ? ["iptablesLegacy", "nft"] : ["ip6tablesLegacy", "nft"];
+  for (const part of parts) {
+    const because = namespace.lacks(part);
+    if (because !== undefined) return lacking(namespace, part, because);
+  }
+  return undefined;
+}
+
+function tooLong(
+  namespace: Namespace,
+  device: string,
+  mtu: number,
+  packet: Packet,
+  route: Route,
+): Cause {
+  return {
+    id: "mtu-icmp",
+    namespace,
+    device,
+    what: `a packet of ${packet.length} bytes is longer than the ${mtu} that fit through ` +
+      `"${device}", and must not be cut into fragments`,
+    evidence: [
+      { kind: "device", text: `${device} mtu ${namespace.device(device)?.mtu ?? mtu}` },
+      { kind: "route", text: route.text },
+    ],
+    confirm: namespace.command(`ip link show dev ${device}`),
+    fix: "let ICMP pass that says so to the sender, or give both ends this MTU",
+  };
+}
+
+/** The source that the kernel would choose for a destination. */
+export function preferredSource(
+  namespace: Namespace,
+  destination: Address,
+  protocol: number,
+): Address | undefined {
+  const found = lookup(namespace, {
+    ...{ destination, protocol, tos: 0, mark: 0, uid: 0, inDevice: "lo" },
+  });
+  const hop = found.found === "route" ? found.hops[0] : undefined;
+  if (found.found !== "route" || hop === undefined) return undefined;
+  return sourceFor(namespace, found.route, hop, destination);
+}

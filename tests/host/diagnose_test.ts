@@ -1,0 +1,257 @@
+/**
+ * `podskoop diagnose` on a network of real namespaces, fault by fault: what it says beside what a
+ * real connection does.
+ *
+ * Needs root.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { DiagnosisDocument } from "../../diagnose/report/json.ts";
+import { BINARY, folder, run } from "./lab.ts";
+
+const PORT = 8080;
+/** A real connection that is dropped takes as long. */
+const CONNECT_SECONDS_MAX = 1;
+
+let made = 0;
+
+/** A pod behind a bridge, a node that routes, and a pod behind a cable. */
+class Pods implements AsyncDisposable {
+  readonly id = `dg${Deno.pid.toString(36)}${made++}`;
+  readonly a = `${this.id}-a`;
+  readonly n = `${this.id}-n`;
+  readonly b = `${this.id}-b`;
+  #listener: Deno.ChildProcess | undefined;
+
+  static readonly addresses = {
+    4: { a: "10.204.0.2", b: "10.204.1.2", an: "10.204.0.1", bn: "10.204.1.1", bits: 24 },
+    6: { a: "fd00:204::2", b: "fd00:204:1::2", an: "fd00:204::1", bn: "fd00:204:1::1", bits: 64 },
+  } as const;
+
+  static async create(): Promise<Pods> {
+    const pods = new Pods();
+    const { a, n, b } = pods;
+    for (const name of [a, n, b]) {
+      await run("ip", "netns", "add", name);
+      await pods.set(name, "net.ipv6.conf.default.accept_dad=0");
+      await pods.ip(name, "link", "set", "lo", "up");
+    }
+    await pods.ip(a, ..."link add eth0 type veth peer name va netns".split(" "), n);
+    await pods.ip(b, ..."link add eth0 type veth peer name vb netns".split(" "), n);
+    await pods.ip(n, ..."link add br0 type bridge forward_delay 0".split(" "));
+    await pods.ip(n, ..."link set va master br0".split(" "));
+    for (const [name, device] of [[n, "va"], [n, "vb"], [n, "br0"], [a, "eth0"], [b, "eth0"]]) {
+      await pods.ip(name ?? "", "link", "set", device ?? "", "up");
+    }
+    for (const each of [Pods.addresses[4], Pods.addresses[6]]) {
+      const nodad = each.bits === 64 ? ["nodad"] : [];
+      await pods.ip(n, "address", "add", `${each.an}/${each.bits}`, "dev", "br0", ...nodad);
+      await pods.ip(n, "address", "add", `${each.bn}/${each.bits}`, "dev", "vb", ...nodad);
+      await pods.ip(a, "address", "add", `${each.a}/${each.bits}`, "dev", "eth0", ...nodad);
+      await pods.ip(b, "address", "add", `${each.b}/${each.bits}`, "dev", "eth0", ...nodad);
+      await pods.ip(a, "route", "add", "default", "via", each.an);
+      await pods.ip(b, "route", "add", "default", "via", each.bn);
+    }
+    await pods.set(n, "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1");
+    await pods.listen();
+    return pods;
+  }
+
+  async ip(name: string, ...args: readonly string[]): Promise<void> {
+    await run("ip", "-n", name, ...args);
+  }
+
+  async set(name: string, ...settings: readonly string[]): Promise<void> {
+    await run("ip", "netns", "exec", name, "sysctl", "-qw", ...settings);
+  }
+
+  async listen(): Promise<void> {
+    const code = "import socket,time;s=socket.socket(socket.AF_INET6);" +
+      `s.bind(('::',${PORT}));s.listen(13);print(1,flush=True);time.sleep(600)`;
+    const child = new Deno.Command("ip", {
+      args: ["netns", "exec", this.b, "python3", "-c", code],
+      stdout: "piped",
+    }).spawn();
+    this.#listener = child;
+    const reader = child.stdout.getReader();
+    await reader.read();
+    reader.releaseLock();
+  }
+
+  /** What the binary says, and how it ended. */
+  async diagnose(...args: readonly string[]): Promise<{ code: number; said: DiagnosisDocument }> {
+    const dir = await folder();
+    try {
+      const file = `${dir}/s.json.gz`;
+      const names = [this.a, this.n, this.b].flatMap((name) => ["--netns", name]);
+      await run(BINARY, "collect", "--local", ...names, "-o", file);
+      const { code, stdout, stderr } = await new Deno.Command(BINARY, {
+        args: ["diagnose", "--snapshot", file, "--format", "json", ...args],
+        stdout: "piped",
+        stderr: "piped",
+      }).output();
+      const text = new TextDecoder();
+      assert.equal(text.decode(stderr), "");
+      return { code, said: JSON.parse(text.decode(stdout)) };
+    } finally {
+      await Deno.remove(dir, { recursive: true });
+    }
+  }
+
+  /** Whether a real connection opens. */
+  async connects(from: string, to: string, port = PORT): Promise<boolean> {
+    const code = "import socket,sys\n" +
+      "f=socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET\n" +
+      "s=socket.socket(f)\n" +
+      `s.settimeout(${CONNECT_SECONDS_MAX})\n` +
+      "s.bind((sys.argv[1],0))\n" +
+      "s.connect((sys.argv[2],int(sys.argv[3])))";
+    const { success } = await new Deno.Command("ip", {
+      args: ["netns", "exec", this.a, "python3", "-c", code, from, to, String(port)],
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    return success;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listener?.kill("SIGKILL");
+    await this.#listener?.stdout.cancel();
+    await this.#listener?.status;
+    for (const name of [this.a, this.n, this.b]) await run("ip", "netns", "delete", name);
+  }
+}
+
+/** A fault, and how the diagnosis names it. */
+interface Fault {
+  readonly name: string;
+  readonly make: (pods: Pods) => Promise<unknown>;
+  readonly mend: (pods: Pods) => Promise<unknown>;
+  readonly families: readonly (4 | 6)[];
+  /** The finding's id, the namespace that it is in, and what its evidence holds. */
+  readonly id: string;
+  readonly at: (pods: Pods) => string;
+  readonly evidence: RegExp;
+  readonly port?: number;
+  /** Instead of the pod's own address. */
+  readonly from?: string;
+}
+
+const FAULTS: readonly Fault[] = [
+  {
+    name: "nothing listens",
+    make: () => Promise.resolve(),
+    mend: () => Promise.resolve(),
+    families: [4, 6],
+    ...{ id: "no-listener", at: ({ b }) => b, evidence: /no tcp socket on port 8081/, port: 8081 },
+  },
+  {
+    name: "the node has a blackhole for the pod",
+    make: async ({ ip, n }) => {
+      await ip(n, "route", "add", "blackhole", Pods.addresses[4].b);
+      await ip(n, "route", "add", "blackhole", `${Pods.addresses[6].b}/128`, "metric", "7");
+    },
+    mend: async ({ ip, n }) => {
+      await ip(n, "route", "delete", "blackhole", Pods.addresses[4].b);
+      await ip(n, "route", "delete", "blackhole", `${Pods.addresses[6].b}/128`);
+    },
+    families: [4, 6],
+    ...{ id: "route-refuses", at: ({ n }) => n, evidence: /^blackhole / },
+  },
+  {
+    name: "the node does not forward",
+    make: (pods) => pods.set(pods.n, "net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0"),
+    mend: (pods) => pods.set(pods.n, "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"),
+    families: [4, 6],
+    ...{ id: "forwarding-off", at: ({ n }) => n, evidence: /forwarding = 0/ },
+  },
+  {
+    name: "the other pod's device is down",
+    make: ({ ip, b }) => ip(b, "link", "set", "eth0", "down"),
+    mend: async ({ ip, b }) => {
+      await ip(b, "link", "set", "eth0", "up");
+      for (const { b: own, bn, bits } of [Pods.addresses[4], Pods.addresses[6]]) {
+        const nodad = bits === 64 ? ["nodad"] : [];
+        await ip(b, "address", "replace", `${own}/${bits}`, "dev", "eth0", ...nodad);
+        await ip(b, "route", "replace", "default", "via", bn);
+      }
+    },
+    families: [4],
+    ...{ id: "neighbour-unresolved", at: ({ n }) => n, evidence: /10\.204\.1\.2/ },
+  },
+  {
+    name: "the reverse path filter does not believe the source",
+    make: async (pods) => {
+      await pods.ip(pods.a, "address", "add", "10.204.9.9/32", "dev", "eth0");
+      await pods.ip(pods.n, "route", "add", "10.204.9.9", "dev", "vb");
+      await pods.set(pods.n, "net.ipv4.conf.br0.rp_filter=1");
+    },
+    mend: async (pods) => {
+      await pods.ip(pods.n, "route", "delete", "10.204.9.9", "dev", "vb");
+      await pods.set(pods.n, "net.ipv4.conf.br0.rp_filter=0");
+    },
+    families: [4],
+    from: "10.204.9.9",
+    ...{ id: "rp-filter", at: ({ n }) => n, evidence: /rp_filter = 1|10\.204\.9\.9 dev vb/ },
+  },
+  {
+    name: "a rule of policy routing prohibits it",
+    make: ({ ip, n }) => ip(n, "rule", "add", "to", Pods.addresses[4].b, "prohibit"),
+    mend: ({ ip, n }) => ip(n, "rule", "delete", "to", Pods.addresses[4].b, "prohibit"),
+    families: [4],
+    ...{ id: "rule-refuses", at: ({ n }) => n, evidence: /to 10\.204\.1\.2.* prohibit/ },
+  },
+  {
+    name: "the other pod has no way back",
+    make: ({ ip, b }) => ip(b, "route", "delete", "default"),
+    mend: ({ ip, b }) => ip(b, "route", "add", "default", "via", Pods.addresses[4].bn),
+    families: [4],
+    ...{ id: "no-route", at: ({ b }) => b, evidence: /nothing for 10\.204\.0\.2/ },
+  },
+];
+
+Deno.test("diagnose names each fault of a real network, and where it is", async () => {
+  await using pods = await Pods.create();
+  for (const family of [4, 6] as const) {
+    const { a, b } = Pods.addresses[family];
+    const { code, said } = await pods.diagnose("-s", a, "-d", b, "-p", String(PORT));
+    assert.equal(said.verdict, "reachable", said.summary);
+    assert.equal(code, 0);
+    assert.ok(await pods.connects(a, b));
+  }
+  for (const { name, make, mend, families, id, at, evidence, port = PORT, from } of FAULTS) {
+    await make(pods);
+    for (const family of families) {
+      const { a, b } = Pods.addresses[family];
+      const source = from ?? a;
+      const [{ code, said }, connected] = await Promise.all([
+        pods.diagnose("-s", source, "-d", b, "-p", String(port)),
+        pods.connects(source, b, port),
+      ]);
+      const [first] = said.findings;
+      assert.deepEqual(
+        { code, verdict: said.verdict, id: first?.id, where: first?.where.namespace },
+        { code: 2, verdict: "blocked", id, where: `netns ${at(pods)}` },
+        `${name}: ${said.summary}`,
+      );
+      assert.match(first?.evidence.map(({ text }) => text).join("\n") ?? "", evidence, name);
+      assert.equal(connected, false, name);
+    }
+    await mend(pods);
+  }
+  const { a, b } = Pods.addresses[4];
+  const { said } = await pods.diagnose("-s", a, "-d", b, "-p", String(PORT));
+  assert.equal(said.verdict, "reachable", "after all is mended");
+});
+
+Deno.test("diagnose says which MTU on the way stops large packets", async () => {
+  await using pods = await Pods.create();
+  const { a, b } = Pods.addresses[4];
+  await pods.ip(pods.n, "link", "set", "vb", "mtu", "1300");
+  const { code, said } = await pods.diagnose("-s", a, "-d", b, "-p", String(PORT));
+  assert.equal(code, 0, said.summary);
+  const found = said.findings.map(({ id, severity, where }) => [id, severity, where.device]);
+  // Into the pod the node can say so; out of the pod its packets vanish at the cable's far end.
+  assert.deepEqual(found, [["mtu-silent", "warning", "vb"], ["mtu-icmp", "hint", "vb"]]);
+});
