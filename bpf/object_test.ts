@@ -173,13 +173,15 @@ onKernel("an iterator gives what it writes: this process's threads", async (pinD
 onKernel("run statistics count runs while they are on", async (pinDir) => {
   await withCounting(pinDir, 4_096, (counting) => {
     const runs = () => counting.statistics().find(({ name }) => name === "count_calls");
-    strictEqual(runs()?.runs, 0);
+    // Statistics are on for the whole machine as long as anyone's are: another agent's, too.
+    const before = runs()?.runs ?? 0;
     {
       using _statistics = enableStatistics();
       callGetppid(1_009);
     }
     const after = runs();
-    ok(after !== undefined && after.runs >= 1_009 && after.runNs > 0, JSON.stringify(after));
+    ok(after !== undefined && after.runNs > 0, JSON.stringify(after));
+    ok(after.runs - before >= 1_009, `${before} before, ${after.runs} after`);
   });
 });
 
