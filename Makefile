@@ -9,6 +9,8 @@ DESTDIR ?=
 PREFIX ?= /usr/local
 AGENT_FLAGS ?=
 SUITES ?=
+SEED ?= 1
+RUNS ?= 300
 
 # A registry behind a proxy with a certificate of its own is trusted as the system trusts it.
 export DENO_TLS_CA_STORE ?= system,mozilla
@@ -74,6 +76,11 @@ lock: setup ## Bring deno.lock up to date with deno.json, to be committed
 	@$(DENO) install --quiet --frozen=false
 	@# The packages that only checking asks for, such as the types of Node; what it finds is for `make test`.
 	@$(DENO) check --quiet --frozen=false . >/dev/null 2>&1 || true
+
+.PHONY: oracle
+oracle: setup ## Compare the diagnosis with what this kernel does in random networks (root); SEED=1 RUNS=300
+	@tools/setup.sh test
+	@SEED=$(SEED) RUNS=$(RUNS) $(DENO) run --quiet --frozen -A tests/oracle/oracle.ts
 
 .PHONY: bench
 bench: ## Measure against the targets, beside Debian's node exporter

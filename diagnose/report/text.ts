@@ -13,6 +13,8 @@ import { headline } from "./headline.ts";
 /** Ways that are shown; of the others, how many there are. */
 const WAYS_SHOWN_MAX = 4;
 const INDENT = 2;
+/** The longest name of a row, and a gap. */
+const NAMES = 11;
 
 /** A diagnosis in lines of at most `columns`. */
 export function diagnosisText(diagnosis: Diagnosis, columns = 80): string {
@@ -36,7 +38,7 @@ function findingLines(finding: Finding, columns: number): string[] {
   const { severity, certainty, id, message, where, evidence, confirm, fix, direction } = finding;
   const which = direction === "answer" ? " (answer)" : "";
   const row = (name: string, text: string) =>
-    wrapped(`${name.padEnd(9)}${text}`, columns, INDENT, INDENT + 9);
+    wrapped(`${name.padEnd(NAMES)}${text}`, columns, INDENT, INDENT + NAMES);
   const device = where.device === undefined ? "" : `, device ${where.device}`;
   const hook = where.hook === undefined ? "" : `, hook ${where.hook}`;
   return [

@@ -22,8 +22,8 @@ Deno.test("the text has the verdict, the findings with what to do, and both ways
   const lines = text.split("\n");
   assert.match(lines[0] ?? "", /^blocked at netns n: nothing listens on tcp port 80/);
   assert.match(text, /^critical \(certain\) no-listener: /m);
-  assert.match(text, /^ {2}confirm {2}ip netns exec n ss -Hlnt sport = :80$/m);
-  assert.match(text, /^ {2}fix {6}start what is to listen on tcp port 80$/m);
+  assert.match(text, /^ {2}confirm {4}ip netns exec n ss -Hlnt sport = :80$/m);
+  assert.match(text, /^ {2}fix {8}start what is to listen on tcp port 80$/m);
   assert.match(text, /^Request: blocked$/m);
   const open = diagnosisText(made("n", ["tcp * 80"]));
   assert.match(open, /^Request: delivered$/m);

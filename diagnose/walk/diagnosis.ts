@@ -200,7 +200,8 @@ class Conversation {
         : { icmp: { type: packet.source.family === 4 ? 0 : 129, code: 0 } }),
       mark: reflects ? packet.mark : 0,
     });
-    const start: Trail = { ...START, connections: trail.connections, chance: trail.chance };
+    const { connections, chance, learned } = trail;
+    const start: Trail = { ...START, connections, chance, learned };
     return this.#walker().send(start, namespace, answer, sending);
   }
 
@@ -248,7 +249,8 @@ class Conversation {
         const size = Math.min(firstMtu(request), firstMtu(answer));
         if (clamped || !Number.isFinite(size) || size < MTU_MIN) return [];
         const length = { length: size, tcpFlags: TCP_FLAGS.ack | TCP_FLAGS.psh };
-        const start: Trail = { ...START, connections: answer.trail.connections };
+        const { connections, learned } = answer.trail;
+        const start: Trail = { ...START, connections, learned };
         const walker = new Walker(this.network, (trail, namespace, _device, packet) => [
           { verdict: "delivered", trail, packet, namespace },
         ]);

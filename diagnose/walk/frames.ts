@@ -46,14 +46,19 @@ export type Arrival =
     readonly unknown?: boolean;
   };
 
-/** What is asked before a bridge hands a packet on. */
-export type BridgeFilter = (
-  hook: "prerouting" | "forward" | "postrouting",
-  bridge: Place,
-  ports: { readonly in?: string; readonly out?: string },
-  frame: Frame,
-  trail: Trail,
-) => readonly Arrival[] | undefined;
+/** What is asked before a bridge hands a packet on: br_netfilter. */
+export interface BridgeFilter {
+  /** Undefined where no rules are asked. */
+  rules(
+    hook: "prerouting" | "forward" | "postrouting",
+    bridge: Place,
+    ports: { readonly in?: string; readonly out?: string },
+    frame: Frame,
+    trail: Trail,
+  ): readonly Arrival[] | undefined;
+  /** The frame to whom it belongs now that a rule has changed the packet's destination. */
+  redirected(bridge: Place, frame: Frame, trail: Trail): readonly Arrival[];
+}
 
 type Passed = Extract<Arrival, { at: "device" | "tunnel" | "beyond" }>;
 
@@ -62,7 +67,8 @@ const DEVICES_PASSED_MAX = 64;
 
 /** Moves frames. */
 export class Frames {
-  constructor(readonly network: Network, readonly filter: BridgeFilter) {}
+  /** Without a filter, bridges ask nobody. */
+  constructor(readonly network: Network, readonly filter?: BridgeFilter) {}
 
   /** What becomes of a frame that a device sends. */
   transmit(place: Place, frame: Frame, trail: Trail, passed = 0): readonly Arrival[] {
@@ -218,8 +224,15 @@ export class Frames {
     return this.#asked("prerouting", bridge, ports, tagged, trail, (next) => {
       const redirected = next.frame.packet !== undefined && frame.packet !== undefined &&
         !sameAddress(next.frame.packet.destination, frame.packet.destination);
-      const to = redirected ? { ...next.frame, destination: bridge.device.mac } : next.frame;
-      return this.#forward(bridge, port, to, next.trail, passed, next.prerouted);
+      if (!redirected) {
+        return this.#forward(bridge, port, next.frame, next.trail, passed, next.prerouted);
+      }
+      const elsewhere = this.filter?.redirected(bridge, next.frame, next.trail) ?? [next];
+      return elsewhere.flatMap((each) =>
+        each.at === "lost"
+          ? [each]
+          : this.#forward(bridge, port, each.frame, each.trail, passed, next.prerouted)
+      );
     });
   }
 
@@ -341,7 +354,7 @@ export class Frames {
   ): readonly Arrival[] {
     const asked = frame.packet === undefined
       ? undefined
-      : this.filter(hook, bridge, ports, frame, trail);
+      : this.filter?.rules(hook, bridge, ports, frame, trail);
     const all = asked ?? [{ at: "device" as const, place: bridge, frame, trail }];
     return all.flatMap((each) => each.at === "lost" ? [each] : go(each));
   }

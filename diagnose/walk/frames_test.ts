@@ -36,7 +36,7 @@ function reached(network: Network, destination: string): string {
   const namespace = network.namespaces.find(({ label }) => label === "netns a");
   const device = namespace?.device("eth0");
   assert.ok(namespace !== undefined && device !== undefined);
-  const frames = new Frames(network, () => undefined);
+  const frames = new Frames(network);
   return frames.transmit({ namespace, device }, { source: device.mac, destination }, START)
     .map((each) =>
       each.at === "lost"

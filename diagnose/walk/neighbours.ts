@@ -8,17 +8,24 @@
 import { type Address, formatAddress, inPrefix, sameAddress } from "../packet/address.ts";
 import { type Packet } from "../packet/packet.ts";
 import { addressesOf, type Device, SCOPE } from "./device.ts";
-import { type Arrival, BROADCAST, type Frame, Frames } from "./frames.ts";
+import { discoveryRefused } from "./discovery.ts";
+import { type Arrival, BROADCAST, deviceText, type Frame, Frames } from "./frames.ts";
 import { inputFlow, sourceProblem } from "./input_route.ts";
-import { isLocal, isMulticast, lookup } from "./lookup.ts";
+import { isLinkLocal, isLocal, isMulticast, lookup } from "./lookup.ts";
 import { keyOf, type Network, type Place } from "./network.ts";
 import { source4 } from "./source.ts";
-import { type Cause, type Evidence, START, sysctl } from "./trail.ts";
+import { type Cause, type Evidence, type Learned, START, sysctl } from "./trail.ts";
 import { carries } from "./tunnels.ts";
 
 /** Where frames for the next hop go, or why nobody takes them. */
 export type Neighbour =
-  | { readonly found: "address"; readonly mac: string; readonly text: string }
+  | {
+    readonly found: "address";
+    readonly mac: string;
+    readonly text: string;
+    /** What the one who answered has learnt by being asked. */
+    readonly learned?: Learned;
+  }
   | { readonly found: "nobody"; readonly cause: Cause; readonly unknown: boolean };
 
 const VALID: readonly string[] = ["REACHABLE", "STALE", "DELAY", "PROBE", "PERMANENT", "NOARP"];
@@ -29,11 +36,19 @@ export function neighbours(
   place: Place,
   packet: Packet,
   hop: Address,
+  learned: readonly Learned[] = [],
 ): readonly Neighbour[] {
   const { namespace, device } = place;
   if (!device.resolves) return [{ found: "address", mac: "", text: "no address is needed" }];
   if (isMulticast(hop)) {
     return [{ found: "address", mac: BROADCAST, text: `${formatAddress(hop)} is multicast` }];
+  }
+  const before = learned.find((each) =>
+    each.namespace === namespace && each.device === device.name && sameAddress(each.address, hop)
+  );
+  if (before !== undefined) {
+    const text = `${formatAddress(hop)} is ${before.mac}, which has asked before`;
+    return [{ found: "address", mac: before.mac, text }];
   }
   const entry = namespace.neighbour(device.name, hop);
   const state = entry?.state ?? [];
@@ -46,9 +61,15 @@ export function neighbours(
     if (fixed || taken(network, place, mac)) return [known];
   }
   const answers = ask(network, place, packet, hop);
-  const macs = [...new Set(answers.macs)];
-  if (macs.length > 0) {
-    return macs.map((mac) => ({ found: "address", mac, text: `${text} answers as ${mac}` }));
+  if (answers.by.length > 0) {
+    const byMac = new Map(answers.by.map((other) => [other.device.mac, other]));
+    return [...byMac].map(([mac, other]) => ({
+      ...{ found: "address", mac, text: `${text} answers as ${mac}` },
+      learned: {
+        ...{ namespace: other.namespace, device: other.device.name },
+        ...{ address: answers.sender, mac: device.mac },
+      },
+    }));
   }
   if (answers.refusal !== undefined) {
     const what = `nobody answers for ${text}: ${answers.refusal.what}`;
@@ -80,13 +101,15 @@ export function neighbours(
 
 /** Whether a frame for the address gets anywhere. */
 function taken(network: Network, place: Place, mac: string): boolean {
-  const frames = new Frames(network, () => undefined);
+  const frames = new Frames(network);
   const frame: Frame = { source: place.device.mac, destination: mac };
   return frames.transmit(place, frame, START).some(({ at }) => at !== "lost");
 }
 
 interface Answers {
-  readonly macs: readonly string[];
+  readonly by: readonly Place[];
+  /** From which address it was asked. */
+  readonly sender: Address;
   /** The question leaves what is known. */
   readonly outside: boolean;
   /** Why one that has the address does not answer. */
@@ -95,23 +118,26 @@ interface Answers {
 }
 
 function ask(network: Network, place: Place, packet: Packet, hop: Address): Answers {
-  const frames = new Frames(network, () => undefined);
+  const frames = new Frames(network);
   const frame: Frame = { source: place.device.mac, destination: BROADCAST, about: hop };
   const reached = everywhere(network, frames, frames.transmit(place, frame, START), frame);
   const sender = askingAddress(place, packet, hop);
-  const macs: string[] = [];
+  const by: Place[] = [];
   const refusals: Cause[] = [];
   for (const other of reached.places) {
     if (other.namespace === place.namespace && other.device === place.device) continue;
     const answer = answers(other, hop, sender);
-    if (answer === true) macs.push(other.device.mac);
-    else if (answer !== false) refusals.push(answer);
+    if (answer === false) continue;
+    const refusal = answer === true ? unheard(frames, place, other, hop, sender) : answer;
+    if (refusal === undefined) by.push(other);
+    else refusals.push(refusal);
   }
   const [lost] = reached.lost;
   const [refusal] = refusals;
   const because = reached.places.length === 0 ? lost : undefined;
   return {
-    macs,
+    by,
+    sender,
     outside: reached.outside,
     ...(refusal === undefined ? {} : { refusal }),
     ...(because === undefined
@@ -158,7 +184,12 @@ function everywhere(
 
 /** From which address is asked: the packet's own, where it is one of this namespace. */
 function askingAddress({ namespace, device }: Place, packet: Packet, hop: Address): Address {
-  if (hop.family === 6) return packet.source;
+  if (hop.family === 6) {
+    const own = addressesOf(device, 6);
+    const sends = own.some(({ address }) => sameAddress(address, packet.source));
+    return sends ? packet.source : own.find(({ address }) => isLinkLocal(address))?.address ??
+      packet.source;
+  }
   const announce = namespace.most(4, device.name, "arp_announce");
   const own = isLocal(namespace, packet.source);
   if (own && announce === 0) return packet.source;
@@ -169,6 +200,44 @@ function askingAddress({ namespace, device }: Place, packet: Packet, hop: Addres
     if (near) return packet.source;
   }
   return source4(namespace, device, hop, SCOPE.link) ?? packet.source;
+}
+
+/** Why an answer does not get back to the device that asked; undefined if it does. */
+function unheard(
+  frames: Frames,
+  asking: Place,
+  other: Place,
+  hop: Address,
+  sender: Address,
+): Cause | undefined {
+  // An ARP reply goes to who asked; an advertisement to whom the neighbour table says.
+  const entry = hop.family === 6 ? other.namespace.neighbour(other.device.name, sender) : undefined;
+  const fixed = entry?.state?.includes("PERMANENT") === true ? entry.lladdr : undefined;
+  const frame: Frame = {
+    source: other.device.mac,
+    destination: fixed?.toLowerCase() ?? asking.device.mac,
+  };
+  const back = frames.transmit(other, frame, START);
+  const lost = back.find((each) => each.at === "lost");
+  const home = back.some((each) =>
+    each.at === "tunnel" || each.at === "beyond" ||
+    each.at === "device" && keyOf(each.place) === keyOf(asking)
+  );
+  if (!home) {
+    if (lost?.at === "lost") return lost.cause;
+    const { namespace, device } = asking;
+    return {
+      id: "neighbour-unresolved",
+      namespace,
+      device: device.name,
+      what: `the answer of ${formatAddress(hop)} does not get back to "${device.name}"` +
+        (device.link.master === undefined ? "" : `, a port of "${device.link.master}"`),
+      evidence: [{ kind: "device", text: deviceText(device) }],
+      confirm: namespace.command(`ip -d link show dev ${device.name}`),
+      fix: "correct the route that leads to this device",
+    };
+  }
+  return hop.family === 6 ? discoveryRefused(asking, other, hop, sender) : undefined;
 }
 
 /** Whether a device answers; or why one that might does not. */

@@ -6,6 +6,7 @@
  * @module
  */
 import type { RuleReference } from "../netfilter/netfilter.ts";
+import type { Address } from "../packet/address.ts";
 import type { Connection, Packet } from "../packet/packet.ts";
 import type { Namespace } from "./namespace.ts";
 
@@ -73,8 +74,18 @@ export interface Trail {
   readonly chance: number;
   /** What this way takes for granted. */
   readonly assumptions: readonly string[];
+  /** Neighbours that asked on the way, and so are known to whom they asked. */
+  readonly learned: readonly Learned[];
   /** What tunnels around the packet carry, the innermost first. */
   readonly loads: readonly Load[];
+}
+
+/** A neighbour that a device has learnt, as it was asked by it. */
+export interface Learned {
+  readonly namespace: Namespace;
+  readonly device: string;
+  readonly address: Address;
+  readonly mac: string;
 }
 
 /** What a tunnel carries: a frame, or a packet without one. */
@@ -89,7 +100,9 @@ export interface Load {
 }
 
 /** The way of a packet that has not been sent. */
-export const START: Trail = { steps: [], connections: [], chance: 1, assumptions: [], loads: [] };
+export const START: Trail = {
+  ...{ steps: [], connections: [], chance: 1, assumptions: [], learned: [], loads: [] },
+};
 
 /** How a way ends. */
 export interface End {

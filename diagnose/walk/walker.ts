@@ -59,10 +59,10 @@ export class Walker {
   #branches = 0;
 
   constructor(readonly network: Network, readonly deliver: Deliver) {
-    this.#frames = new Frames(
-      network,
-      (hook, bridge, ports, frame, trail) => this.#bridgeRules(hook, bridge, ports, frame, trail),
-    );
+    this.#frames = new Frames(network, {
+      rules: (...asked) => this.#bridgeRules(...asked),
+      redirected: (...asked) => this.#redirected(...asked),
+    });
   }
 
   /** All ends of a packet that a namespace sends. */
@@ -291,7 +291,7 @@ export class Walker {
         const frame = { source: device.mac, destination: "", packet: after };
         return this.#arrived(this.#frames.transmit(place, frame, passed), nextHop);
       }
-      const found = neighbours(this.network, place, after, nextHop);
+      const found = neighbours(this.network, place, after, nextHop, passed.learned);
       return found.flatMap((each) => {
         if (each.found === "nobody") {
           return this.#end(each.unknown ? "unknown" : "blocked", passed, after, each.cause);
@@ -301,9 +301,12 @@ export class Walker {
           text: `out by ${device.name} to ${formatAddress(nextHop)}` +
             (each.mac === "" ? "" : `, ${each.mac}`),
         });
+        const taught = each.learned === undefined
+          ? left
+          : { ...left, learned: [...left.learned, each.learned] };
         const shared = found.length > 1
-          ? assuming(left, `several answer for ${formatAddress(nextHop)}: any may get it`)
-          : left;
+          ? assuming(taught, `several answer for ${formatAddress(nextHop)}: any may get it`)
+          : taught;
         const frame: Frame = { source: device.mac, destination: each.mac, packet: after };
         const arrivals = this.#frames.transmit(place, frame, shared);
         if (arrivals.length > 0) return this.#arrived(arrivals, nextHop);
@@ -542,6 +545,32 @@ export class Walker {
       evidence: [{ kind: "device", text: `${place.device.name} ${place.device.mac}` }],
       confirm: place.namespace.command(`ip link show dev ${place.device.name}`),
       fix: "correct the neighbour entry of the sender",
+    });
+  }
+
+  /**
+   * A frame whose packet goes elsewhere now: to its new destination, where that is behind the same
+   * bridge, else up to be routed (`br_nf_pre_routing_finish`).
+   */
+  #redirected(bridge: Place, frame: Frame, trail: Trail): readonly Arrival[] {
+    const { packet } = frame;
+    if (packet === undefined) return [];
+    const { namespace, device } = bridge;
+    const lost = (cause: Cause, unknown: boolean): Arrival => ({
+      ...{ at: "lost", cause, trail, frame, unknown },
+    });
+    const to = (destination: string): Arrival => ({
+      ...{ at: "device", place: bridge, trail, frame: { ...frame, destination } },
+    });
+    const decision = inputRoute(namespace, device, packet);
+    if (decision.to === "nowhere") return [lost(decision.cause, decision.unknown === true)];
+    if (decision.to === "here") return [to(device.mac)];
+    return decision.hops.flatMap((hop): readonly Arrival[] => {
+      if (hop.device !== device.name) return [to(device.mac)];
+      const nextHop = hop.gateway ?? packet.destination;
+      return neighbours(this.network, bridge, packet, nextHop, trail.learned).map((each) =>
+        each.found === "nobody" ? lost(each.cause, each.unknown) : to(each.mac)
+      );
     });
   }
 

@@ -1,0 +1,624 @@
+/**
+ * Random networks of namespaces: nodes with pods behind bridges or cables, joined by a switch or by
+ * vxlan, with rules, routes and settings that may or may not stop a packet. The same seed makes the
+ * same network.
+ *
+ * @module
+ */
+
+/** A source of numbers. */
+export class Dice {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0;
+  }
+
+  /** From 0 to 1: mulberry32. */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  }
+
+  chance(share: number): boolean {
+    return this.next() < share;
+  }
+
+  below(end: number): number {
+    return Math.floor(this.next() * end);
+  }
+
+  of<T>(all: readonly T[]): T {
+    const one = all[this.below(all.length)];
+    if (one === undefined) throw new RangeError("Cannot choose one of none");
+    return one;
+  }
+}
+
+/** A socket that answers. */
+export interface Listening {
+  readonly namespace: string;
+  readonly protocol: "tcp" | "udp";
+  readonly family: 4 | 6;
+  readonly address: string;
+  readonly port: number;
+  readonly v6only: boolean;
+}
+
+/** What is asked of the network and of the walk. */
+export interface Asked {
+  readonly id: number;
+  readonly namespace: string;
+  readonly protocol: "tcp" | "udp";
+  readonly family: 4 | 6;
+  readonly source: string;
+  readonly sourcePort: number;
+  readonly destination: string;
+  readonly port: number;
+}
+
+/** A network. */
+export interface Topology {
+  readonly namespaces: readonly string[];
+  /** One shell script makes it; `ip netns exec` and `ip -n` say where. */
+  readonly script: string;
+  readonly listening: readonly Listening[];
+  readonly asked: readonly Asked[];
+}
+
+interface Pod {
+  readonly name: string;
+  readonly node: Node;
+  readonly v4: string;
+  readonly v6: string;
+  /** The node's device that leads to it. */
+  readonly port: string;
+}
+
+interface Node {
+  readonly name: string;
+  readonly number: number;
+  readonly style: "bridge" | "cable" | "proxy";
+  readonly v4: string;
+  readonly v6: string;
+  readonly pods: Pod[];
+}
+
+const TCP_PORT = 8080;
+const UDP_PORT = 5353;
+const SHUT_PORT = 8081;
+const SERVICE_PORT = 80;
+/** What a kernel without the feature refuses. */
+const MAY_FAIL = " 2>/dev/null || true";
+const MAC = "02:aa:00:00:00:";
+
+/** Makes a network from a seed; names begin with `prefix`. */
+export function topologyOf(seed: number, prefix: string): Topology {
+  return new Maker(new Dice(seed), prefix).make();
+}
+
+class Maker {
+  readonly #lines: string[] = [];
+  readonly #nodes: Node[] = [];
+  readonly #listening: Listening[] = [];
+  readonly #services: string[] = [];
+  readonly #rules = new Map<string, { 4: string[]; 6: string[] }>();
+  #way: "routes" | "vxlan" = "routes";
+  #sets = 0;
+
+  constructor(readonly dice: Dice, readonly prefix: string) {}
+
+  make(): Topology {
+    const { dice } = this;
+    const count = 1 + dice.below(3);
+    this.#way = count > 1 && dice.chance(0.4) ? "vxlan" : "routes";
+    for (let number = 1; number <= count; number++) this.#node(number);
+    const names = [
+      ...this.#nodes.flatMap(({ name, pods }) => [name, ...pods.map((pod) => pod.name)]),
+      `${this.prefix}s`,
+    ];
+    const made = this.#lines.splice(0);
+    this.#lines.push(
+      ...names.flatMap((name) => [
+        `ip netns add ${name}`,
+        `ip netns exec ${name} sysctl -qw net.ipv6.conf.default.accept_dad=0 ` +
+        "net.ipv6.conf.default.router_solicitations=0 net.ipv6.conf.all.forwarding=0 " +
+        "net.ipv4.icmp_ratelimit=0",
+        `ip -n ${name} link set lo up`,
+      ]),
+      ...made,
+    );
+    this.#switch();
+    for (const node of this.#nodes) this.#between(node);
+    for (const node of this.#nodes) this.#settle(node);
+    for (let at = dice.below(5); at > 0; at--) this.#disturb();
+    for (const name of names.slice(0, -1)) this.#restore(name);
+    return {
+      namespaces: names,
+      script: `set -e\n${this.#lines.join("\n")}\n`,
+      listening: this.#listening,
+      asked: this.#questions(),
+    };
+  }
+
+  #node(number: number): void {
+    const { dice, prefix } = this;
+    const node: Node = {
+      ...{ name: `${prefix}n${number}`, number, style: dice.of(["bridge", "cable", "proxy"]) },
+      ...{ v4: `192.168.77.${number}`, v6: `fd77::${number}`, pods: [] },
+    };
+    this.#nodes.push(node);
+    const { name } = node;
+    if (node.style === "bridge") {
+      this.#ip(name, "link add br0 type bridge forward_delay 0");
+      this.#ip(name, `link set br0 address ${MAC}${number}0`);
+      this.#ip(name, "link set br0 up");
+      this.#ip(name, `address add 10.70.${number}.1/24 dev br0`);
+      this.#ip(name, `address add fd70:${number}::1/64 dev br0 nodad`);
+    }
+    const pods = 1 + dice.below(3);
+    for (let at = 1; at <= pods; at++) this.#pod(node, at);
+  }
+
+  #pod(node: Node, at: number): void {
+    const { name: host, number, style } = node;
+    const pod: Pod = {
+      ...{ name: `${host}p${at}`, node, port: `v${at}` },
+      ...{ v4: `10.70.${number}.${at + 1}`, v6: `fd70:${number}::${at + 1}` },
+    };
+    node.pods.push(pod);
+    const { name, v4, v6, port } = pod;
+    this.#ip(host, `link add ${port} type veth peer name eth0 netns ${name}`);
+    this.#ip(name, `link set eth0 address ${MAC}${number}${at}`);
+    if (style === "bridge") this.#ip(host, `link set ${port} master br0`);
+    this.#ip(host, `link set ${port} up`);
+    this.#ip(name, "link set eth0 up");
+    if (style === "bridge") {
+      this.#ip(name, `address add ${v4}/24 dev eth0`);
+      this.#ip(name, `address add ${v6}/64 dev eth0 nodad`);
+      this.#ip(name, `route add default via 10.70.${number}.1`);
+      this.#ip(name, `route add default via fd70:${number}::1`);
+    } else {
+      this.#ip(name, `address add ${v4}/32 dev eth0`);
+      this.#ip(name, `address add ${v6}/128 dev eth0 nodad`);
+      this.#ip(host, `route add ${v4} dev ${port}`);
+      this.#ip(host, `route add ${v6} dev ${port}`);
+      this.#ip(host, `address add fe80::1/64 dev ${port} nodad`);
+      this.#ip(name, "route add default via fe80::1 dev eth0");
+      const gateway = style === "proxy" ? "169.254.1.1" : `10.70.${number}.1`;
+      if (style === "proxy") this.#set(host, `net.ipv4.conf.${port}.proxy_arp=1`);
+      else this.#ip(host, `address add ${gateway}/32 dev ${port}`);
+      this.#ip(name, `route add ${gateway} dev eth0 scope link`);
+      this.#ip(name, `route add default via ${gateway} dev eth0`);
+    }
+    this.#listen(pod);
+  }
+
+  #listen({ name, v4, v6 }: Pod): void {
+    const { dice } = this;
+    for (const [protocol, port] of [["tcp", TCP_PORT], ["udp", UDP_PORT]] as const) {
+      const kind = dice.below(10);
+      const plain = { namespace: name, protocol, port, v6only: true };
+      if (kind < 6) {
+        this.#listening.push({ ...plain, family: 6, address: "::", v6only: false });
+      } else if (kind < 8) {
+        this.#listening.push({ ...plain, family: 4, address: dice.of([v4, "0.0.0.0"]) });
+        this.#listening.push({ ...plain, family: 6, address: dice.of([v6, "::"]) });
+      } else if (kind === 8) {
+        this.#listening.push({ ...plain, family: 4, address: "127.0.0.1" });
+      }
+    }
+  }
+
+  #switch(): void {
+    const name = `${this.prefix}s`;
+    this.#ip(name, "link add br0 type bridge forward_delay 0");
+    this.#ip(name, "link set br0 up");
+    for (const { name: node, number, v4, v6 } of this.#nodes) {
+      this.#ip(name, `link add n${number} type veth peer name eth0 netns ${node}`);
+      this.#ip(name, `link set n${number} master br0 up`);
+      this.#ip(node, "link set eth0 up");
+      this.#ip(node, `address add ${v4}/24 dev eth0`);
+      this.#ip(node, `address add ${v6}/64 dev eth0 nodad`);
+    }
+  }
+
+  /** Routes to the other nodes' pods. */
+  #between(node: Node): void {
+    const { name, number } = node;
+    const vxlan = this.#way === "vxlan";
+    const known = this.dice.chance(0.7);
+    if (vxlan) {
+      this.#ip(
+        name,
+        `link add vx type vxlan id 7 dstport 8472 local ${node.v4} dev eth0` +
+          (known ? " nolearning" : ""),
+      );
+      this.#ip(name, `link set vx address 02:bb:00:00:00:0${number} up`);
+      this.#ip(name, `address add 10.71.0.${number}/${known ? 32 : 24} dev vx`);
+      this.#ip(name, `address add fd71::${number}/${known ? 128 : 64} dev vx nodad`);
+    }
+    for (const other of this.#nodes) {
+      if (other === node) continue;
+      const far = other.number;
+      if (!vxlan) {
+        this.#ip(name, `route add 10.70.${far}.0/24 via ${other.v4}`);
+        this.#ip(name, `route add fd70:${far}::/64 via ${other.v6}`);
+        continue;
+      }
+      const mac = `02:bb:00:00:00:0${far}`;
+      if (known) {
+        this.#lines.push(`bridge -n ${name} fdb append ${mac} dev vx dst ${other.v4}`);
+        this.#ip(name, `neigh replace 10.71.0.${far} lladdr ${mac} dev vx nud permanent`);
+        this.#ip(name, `neigh replace fd71::${far} lladdr ${mac} dev vx nud permanent`);
+      } else {
+        this.#lines.push(
+          `bridge -n ${name} fdb append 00:00:00:00:00:00 dev vx dst ${other.v4}`,
+        );
+      }
+      this.#ip(name, `route add 10.70.${far}.0/24 via 10.71.0.${far} dev vx onlink`);
+      this.#ip(name, `route add fd70:${far}::/64 via fd71::${far} dev vx onlink`);
+    }
+  }
+
+  #settle(node: Node): void {
+    const { name } = node;
+    this.#set(name, "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1");
+    this.#set(name, `net.bridge.bridge-nf-call-iptables=${this.dice.below(2)}`);
+    this.#set(name, `net.bridge.bridge-nf-call-ip6tables=${this.dice.below(2)}`);
+    if (this.dice.chance(0.5)) this.#service(node);
+    if (this.dice.chance(0.4)) {
+      this.#rule(name, 4, "nat", "-A POSTROUTING -s 10.70.0.0/16 ! -d 10.70.0.0/16 -j MASQUERADE");
+    }
+  }
+
+  /** A virtual address that leads to a pod, as kube-proxy makes it. */
+  #service({ name, number }: Node): void {
+    const pod = this.dice.of(this.#nodes.flatMap(({ pods }) => pods));
+    const address = `10.96.0.${number}`;
+    this.#services.push(address);
+    const hop = this.dice.of(["-j KUBE-SVC", "-m addrtype ! --dst-type LOCAL -j KUBE-SVC"]);
+    this.#rule(name, 4, "nat", ":KUBE-SVC - [0:0]");
+    this.#rule(name, 4, "nat", ":KUBE-MARK - [0:0]");
+    for (const chain of ["PREROUTING", "OUTPUT"]) {
+      const match = `-A ${chain} -d ${address}/32 -p tcp -m tcp --dport ${SERVICE_PORT}`;
+      this.#rule(name, 4, "nat", `${match} ${hop}`);
+    }
+    if (this.dice.chance(0.6)) {
+      this.#rule(name, 4, "nat", "-A KUBE-SVC -j KUBE-MARK");
+      this.#rule(name, 4, "nat", "-A KUBE-MARK -j MARK --set-xmark 0x4000/0x4000");
+      const marked = "-m mark --mark 0x4000/0x4000 -j MASQUERADE";
+      this.#rule(name, 4, "nat", `-A POSTROUTING ${marked}`);
+    }
+    const to = `${pod.v4}:${this.dice.chance(0.8) ? TCP_PORT : SHUT_PORT}`;
+    this.#rule(name, 4, "nat", `-A KUBE-SVC -p tcp -m tcp -j DNAT --to-destination ${to}`);
+    // Without a route of its own it goes by the default; nodes have none.
+    this.#ip(name, `route add ${address}/32 dev eth0`);
+  }
+
+  /** Something that may stop packets. */
+  #disturb(): void {
+    const { dice } = this;
+    const node = dice.of(this.#nodes);
+    const pod = dice.of(node.pods);
+    const kinds = [
+      ...[this.#filter, this.#filter, this.#filter, this.#setting, this.#setting, this.#route],
+      ...[this.#route, this.#policy, this.#policy, this.#device, this.#bridge, this.#neighbour],
+      ...[this.#several, this.#translate, this.#translate, this.#listed, this.#lottery],
+    ];
+    dice.of(kinds).call(this, node, pod);
+  }
+
+  #filter(node: Node, pod: Pod): void {
+    const { dice } = this;
+    const family = dice.chance(0.7) ? 4 : 6;
+    const other = dice.of(this.#nodes.flatMap(({ pods }) => pods));
+    const name = dice.of([node.name, node.name, pod.name]);
+    const address = (of: Pod) => family === 4 ? of.v4 : of.v6;
+    const host = dice.of(this.#nodes);
+    const nodeAddress = family === 4 ? host.v4 : host.v6;
+    const subnet = family === 4 ? `10.70.${host.number}.0/24` : `fd70:${host.number}::/64`;
+    const matches = [
+      ...[`-s ${address(pod)}`, `-d ${address(other)}`, `-s ${subnet}`, `! -s ${subnet}`],
+      ...[`-s ${nodeAddress}`, `-p tcp -m tcp --dport ${TCP_PORT}`, "-p udp", "-p tcp"],
+      ...["-m conntrack --ctstate NEW", "-m conntrack --ctstate ESTABLISHED"],
+      ...["-m conntrack --ctstate INVALID", `-p udp -m udp --dport 8472`],
+      ...[`-m addrtype --dst-type LOCAL`, `-m mark --mark 0x1/0x1`],
+      ...[`-p tcp -m multiport --dports 22,${TCP_PORT}`, "-m conntrack ! --ctstate NEW"],
+    ];
+    const chain = dice.of(["INPUT", "FORWARD", "OUTPUT", "FORWARD"]);
+    const inDevice = chain === "OUTPUT" ? "" : dice.of(["", "", "-i eth0", "! -i eth0", "-i v+"]);
+    const outDevice = chain === "INPUT" ? "" : dice.of(["", "", "-o eth0", "! -o eth0", "-o v1"]);
+    const target = dice.of(["DROP", "DROP", "DROP", "REJECT", "ACCEPT", "RETURN"]);
+    const match = [dice.of(matches), inDevice, outDevice].filter((each) => each !== "").join(" ");
+    const place = dice.of(["filter", "filter", "filter", "mangle", "raw"]);
+    if (place === "filter") {
+      return this.#rule(name, family, "filter", `-A ${chain} ${match} -j ${target}`);
+    }
+    if (place === "mangle") {
+      const mark = dice.of(["MARK --set-xmark 0x1/0x1", "DROP", "MARK --set-xmark 0x2/0xffffffff"]);
+      const hook = dice.of(["PREROUTING", "OUTPUT", "FORWARD"]);
+      const plain = dice.of(["-p tcp", "-p udp", `-s ${address(pod)}`, `-d ${address(other)}`]);
+      return this.#rule(name, family, "mangle", `-A ${hook} ${plain} -j ${mark}`);
+    }
+    const hook = dice.of(["PREROUTING", "OUTPUT"]);
+    const plain = dice.of(["-p tcp", "-p udp", `-s ${address(pod)}`]);
+    this.#rule(
+      name,
+      family,
+      "raw",
+      `-A ${hook} ${plain} -j ${dice.of(["DROP", "NOTRACK", "ACCEPT"])}`,
+    );
+  }
+
+  #setting(node: Node, pod: Pod): void {
+    const { dice } = this;
+    const device = dice.of(["all", "eth0", pod.port, node.style === "bridge" ? "br0" : pod.port]);
+    const setting = dice.of([
+      `net.ipv4.conf.${device}.rp_filter=${1 + dice.below(2)}`,
+      `net.ipv4.conf.${device}.rp_filter=1`,
+      `net.ipv4.conf.${device}.forwarding=0`,
+      "net.ipv6.conf.all.forwarding=0",
+      `net.ipv4.conf.${device}.arp_ignore=${1 + dice.below(2)}`,
+      `net.ipv4.conf.${device}.arp_filter=1`,
+      `net.ipv4.conf.${device}.proxy_arp=${dice.below(2)}`,
+      `net.ipv4.conf.${device}.src_valid_mark=1`,
+      `net.ipv6.conf.${device === "all" ? "eth0" : device}.disable_ipv6=1`,
+      "net.ipv4.conf.all.accept_local=1",
+    ]);
+    this.#set(node.name, setting);
+    if (dice.chance(0.2)) this.#set(pod.name, `net.ipv4.conf.eth0.rp_filter=${1 + dice.below(2)}`);
+  }
+
+  #route(node: Node, pod: Pod): void {
+    const { dice } = this;
+    const other = dice.of(this.#nodes.flatMap(({ pods }) => pods));
+    const six = dice.chance(0.3);
+    const to = six ? `${other.v6}/128` : `${other.v4}/32`;
+    const wide = six ? `fd70:${other.node.number}::/64` : `10.70.${other.node.number}.0/24`;
+    const via = dice.of(this.#nodes);
+    const gateway = six ? via.v6 : via.v4;
+    const where = dice.of([node.name, node.name, pod.name]);
+    const type = dice.of(["blackhole", "unreachable", "prohibit", "throw"]);
+    const choices = [
+      `route replace ${type} ${dice.of([to, wide])} metric 3`,
+      `route replace ${to} dev eth0`,
+      `route replace ${to} via ${gateway} dev eth0 onlink`,
+      `route delete default`,
+      `route replace ${to} dev eth0 metric 50`,
+    ];
+    this.#try(where, dice.of(choices), six);
+  }
+
+  #policy(node: Node, pod: Pod): void {
+    const { dice } = this;
+    const other = dice.of(this.#nodes.flatMap(({ pods }) => pods));
+    const six = dice.chance(0.3);
+    const [from, to] = six ? [pod.v6, other.v6] : [pod.v4, other.v4];
+    const table = 100 + dice.below(2);
+    const selectors = dice.of([
+      ...[`from ${from}`, `to ${to}`, "fwmark 0x1/0x1", "fwmark 0x2", `iif ${pod.port}`],
+      ...["iif eth0", "ipproto tcp", `dport ${TCP_PORT} ipproto tcp`, `not from ${from}`],
+      ...["iif lo", "tos 0x10", "uidrange 5-6", "oif eth0"],
+    ]);
+    const action = dice.of([
+      ...[`table ${table}`, `table ${table}`, "prohibit", "blackhole", "unreachable"],
+      ...[`table main suppress_prefixlength 0`, "goto 32766"],
+    ]);
+    this.#try(node.name, `rule add ${selectors} ${action} priority ${500 + dice.below(400)}`, six);
+    const via = dice.of(this.#nodes);
+    const gateway = six ? via.v6 : via.v4;
+    this.#try(
+      node.name,
+      dice.of([
+        `route replace default via ${gateway} dev eth0 onlink table ${table}`,
+        `route replace blackhole default table ${table}`,
+        `route replace throw default table ${table}`,
+        `route replace ${to} dev ${pod.port} table ${table}`,
+      ]),
+      six,
+    );
+  }
+
+  #device(node: Node, pod: Pod): void {
+    const { dice } = this;
+    const [where, device] = dice.of([
+      [node.name, pod.port],
+      [pod.name, "eth0"],
+      [node.name, "eth0"],
+      [pod.name, "lo"],
+      ...(node.style === "bridge" ? [[node.name, "br0"] as const] : []),
+      ...(this.#way === "vxlan" ? [[node.name, "vx"] as const] : []),
+    ]);
+    this.#ip(where, `link set ${device} down`);
+  }
+
+  #bridge(node: Node, pod: Pod): void {
+    if (node.style !== "bridge") return;
+    const { dice } = this;
+    const what = dice.of([
+      ...["isolated on", "hairpin on", "flood off", "learning off", "isolated on", "state 4"],
+    ]);
+    this.#lines.push(`bridge -n ${node.name} link set dev ${pod.port} ${what} 2>/dev/null || true`);
+    for (const other of node.pods) {
+      if (!dice.chance(0.4)) continue;
+      this.#lines.push(
+        `bridge -n ${node.name} link set dev ${other.port} ${what} 2>/dev/null || true`,
+      );
+    }
+    if (!dice.chance(0.3)) return;
+    this.#try(node.name, "link set br0 type bridge vlan_filtering 1", false);
+    const vlan = dice.of([1, 10]);
+    this.#lines.push(
+      `bridge -n ${node.name} vlan add dev ${pod.port} vid ${vlan} pvid untagged` + MAY_FAIL,
+    );
+    if (dice.chance(0.5)) {
+      this.#lines.push(
+        `bridge -n ${node.name} vlan add dev br0 vid ${vlan} pvid untagged self` + MAY_FAIL,
+      );
+    }
+  }
+
+  #neighbour(node: Node, pod: Pod): void {
+    const { dice } = this;
+    const device = node.style === "bridge" ? "br0" : pod.port;
+    const mac = dice.of([`${MAC}99`, `${MAC}${node.number}1`]);
+    const address = dice.of([pod.v4, pod.v6]);
+    this.#ip(node.name, `neigh replace ${address} lladdr ${mac} dev ${device} nud permanent`);
+  }
+
+  /** A route with several hops, of which one may be wrong. */
+  #several(node: Node): void {
+    const { dice } = this;
+    const far = dice.of(this.#nodes);
+    const hops = [far, dice.of(this.#nodes)].map(({ v4 }) =>
+      `nexthop via ${v4} dev eth0 weight ${1 + dice.below(3)}`
+    );
+    this.#try(node.name, `route replace 10.70.${far.number}.0/24 ${hops.join(" ")}`, false);
+  }
+
+  /** Addresses and ports that are changed on the way. */
+  #translate(node: Node, pod: Pod): void {
+    const { dice } = this;
+    const family = dice.chance(0.7) ? 4 : 6;
+    const other = dice.of(this.#nodes.flatMap(({ pods }) => pods));
+    const plain = (of: Pod) => family === 4 ? of.v4 : of.v6;
+    const to = (port: number) => family === 4 ? `${other.v4}:${port}` : `[${other.v6}]:${port}`;
+    const own = family === 4 ? node.v4 : node.v6;
+    this.#rule(
+      node.name,
+      family,
+      "nat",
+      dice.of([
+        `-A POSTROUTING -s ${plain(pod)} -o eth0 -j MASQUERADE`,
+        `-A POSTROUTING -s ${plain(pod)} -j SNAT --to-source ${own}`,
+        `-A POSTROUTING -d ${plain(other)} -j MASQUERADE`,
+        `-A PREROUTING -d ${plain(pod)} -p tcp -m tcp --dport ${TCP_PORT} ` +
+        `-j DNAT --to-destination ${to(dice.of([TCP_PORT, SHUT_PORT]))}`,
+        `-A PREROUTING -d ${own} -p tcp -m tcp --dport ${TCP_PORT} ` +
+        `-j DNAT --to-destination ${to(TCP_PORT)}`,
+        `-A OUTPUT -d ${plain(pod)} -p udp -m udp --dport ${UDP_PORT} ` +
+        `-j DNAT --to-destination ${to(UDP_PORT)}`,
+        `-A PREROUTING -s ${plain(pod)} -p tcp -m tcp --dport ${SHUT_PORT} ` +
+        `-j REDIRECT --to-ports ${TCP_PORT}`,
+        `-A PREROUTING -p udp -m udp --dport ${UDP_PORT} -j REDIRECT --to-ports ${UDP_PORT}`,
+      ]),
+    );
+    if (!dice.chance(0.4)) return;
+    for (const [protocol, port] of [["tcp", TCP_PORT], ["udp", UDP_PORT]] as const) {
+      const here = { namespace: node.name, protocol, port, address: "::", v6only: false } as const;
+      if (this.#listening.some((each) => each.namespace === node.name && each.port === port)) {
+        continue;
+      }
+      this.#listening.push({ ...here, family: 6 });
+    }
+  }
+
+  /** A rule that asks a set. */
+  #listed(node: Node, pod: Pod): void {
+    const { dice } = this;
+    const set = `s${this.#sets++}`;
+    const [kind, entry, direction] = dice.of([
+      ["hash:ip", pod.v4, "src"],
+      ["hash:ip", pod.v4, "dst"],
+      ["hash:net", `10.70.${node.number}.0/24`, "dst"],
+      ["hash:ip,port", `${pod.v4},tcp:${TCP_PORT}`, "dst,dst"],
+      ["hash:net,iface", `10.70.0.0/16,${pod.port}`, "src,src"],
+      ["bitmap:port", `${TCP_PORT}`, "dst"],
+    ]);
+    const range = kind === "bitmap:port" ? " range 8000-9000" : "";
+    this.#lines.push(`ip netns exec ${node.name} ipset create ${set} ${kind}${range}`);
+    this.#lines.push(`ip netns exec ${node.name} ipset add ${set} ${entry}`);
+    const not = dice.of(["", "! "]);
+    const chain = dice.of(["FORWARD", "INPUT"]);
+    const match = `-m set ${not}--match-set ${set} ${direction}`;
+    this.#rule(node.name, 4, "filter", `-A ${chain} ${match} -j DROP`);
+  }
+
+  /** Chance decides, so that either may be. */
+  #lottery({ name }: Node): void {
+    const { dice } = this;
+    const odds = dice.of([
+      ...[
+        "-m statistic --mode random --probability 0.5",
+        "-m statistic --mode nth --every 2 --packet 0",
+      ],
+      ...["-m limit --limit 1/hour --limit-burst 2"],
+    ]);
+    this.#rule(name, 4, "filter", `-A FORWARD -p udp ${odds} -j ${dice.of(["DROP", "ACCEPT"])}`);
+  }
+
+  #questions(): readonly Asked[] {
+    const { dice } = this;
+    const pods = this.#nodes.flatMap((node) => node.pods);
+    const asked: Asked[] = [];
+    const count = 12 + dice.below(8);
+    for (let at = 0; at < count; at++) {
+      const family = dice.chance(0.65) ? 4 : 6;
+      const [from, to] = [dice.of(pods), dice.of(pods)];
+      const node = dice.of(this.#nodes);
+      const sender = dice.chance(0.8)
+        ? { name: from.name, address: family === 4 ? from.v4 : from.v6 }
+        : { name: node.name, address: family === 4 ? node.v4 : node.v6 };
+      const service = family === 4 && this.#services.length > 0 && dice.chance(0.2);
+      const protocol = service || dice.chance(0.6) ? "tcp" : "udp";
+      const destination = service
+        ? dice.of(this.#services)
+        : dice.chance(0.9)
+        ? (family === 4 ? to.v4 : to.v6)
+        : (family === 4 ? node.v4 : node.v6);
+      const open = protocol === "tcp" ? TCP_PORT : UDP_PORT;
+      asked.push({
+        ...{ id: at, namespace: sender.name, protocol, family, source: sender.address },
+        ...{ sourcePort: 41_000 + at, destination },
+        port: service ? SERVICE_PORT : dice.chance(0.95) ? open : SHUT_PORT,
+      });
+    }
+    return asked;
+  }
+
+  #rule(namespace: string, family: 4 | 6, table: string, line: string): void {
+    const both = this.#rules.get(namespace) ?? { 4: [], 6: [] };
+    this.#rules.set(namespace, both);
+    both[family].push(`${table} ${line}`);
+  }
+
+  #restore(namespace: string): void {
+    const both = this.#rules.get(namespace);
+    if (both === undefined) return;
+    const tool = this.dice.of(["iptables-legacy", "iptables-nft"]);
+    for (const family of [4, 6] as const) {
+      const tables = new Map<string, string[]>();
+      for (const each of both[family]) {
+        const [table = ""] = each.split(" ");
+        tables.set(table, [...tables.get(table) ?? [], each.slice(table.length + 1)]);
+      }
+      if (tables.size === 0) continue;
+      const text = [...tables].map(([table, lines]) => {
+        const chains = lines.filter((line) => line.startsWith(":"));
+        const rules = lines.filter((line) => !line.startsWith(":"));
+        return [`*${table}`, ...new Set(chains), ...rules, "COMMIT"].join("\n");
+      }).join("\n");
+      const program = `${family === 4 ? tool : tool.replace("ip", "ip6")}-restore`;
+      this.#lines.push(
+        `ip netns exec ${namespace} ${program} --noflush <<'EOF'\n${text}\nEOF`,
+      );
+    }
+  }
+
+  #ip(namespace: string, line: string): void {
+    const six = line.includes("::") && /^(route|rule)/.test(line) ? "-6 " : "";
+    this.#lines.push(`ip ${six}-n ${namespace} ${line}`);
+  }
+
+  /** What the kernel may refuse, as it depends on what else was done. */
+  #try(namespace: string, line: string, six: boolean): void {
+    this.#lines.push(`ip ${six ? "-6 " : "-4 "}-n ${namespace} ${line} 2>/dev/null || true`);
+  }
+
+  #set(namespace: string, ...settings: readonly string[]): void {
+    this.#lines.push(`ip netns exec ${namespace} sysctl -qw ${settings.join(" ")}`);
+  }
+}
