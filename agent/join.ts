@@ -37,6 +37,7 @@ export function join(probe: string, occurrence: Occurrence, known: Knowledge): N
       namespace: identity.namespace,
       name: identity.name,
       ...(identity.uid === undefined ? {} : { uid: identity.uid }),
+      ...(identity.workload === undefined ? {} : { workload: identity.workload }),
     },
     ...(source === undefined ? {} : { source: withOwner(source, occurrence.netns, known) }),
     ...(destination === undefined ? {} : {

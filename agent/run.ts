@@ -20,7 +20,9 @@ import { findMissing } from "./missing.ts";
 import { NamespaceVisitor } from "./namespaces/visitor.ts";
 import { overview } from "./overview.ts";
 import { CriSource } from "./pods/cri/cri.ts";
+import { KubernetesSource } from "./pods/kubernetes/kubernetes.ts";
 import { Identities } from "./pods/identities.ts";
+import type { IdentitySource } from "./pods/identity.ts";
 import { NamespaceTable, TICK_MILLISECONDS } from "./pods/table.ts";
 import { RunningAgent } from "./running_agent.ts";
 import { serve, type Server } from "./server.ts";
@@ -60,7 +62,7 @@ async function run({ configFile, overrides }: RunOptions): Promise<number> {
   const units = new Units({ probes, collectors, kernel, ...pins });
   const visitor = new NamespaceVisitor();
   const table = new NamespaceTable({ visitor });
-  const identities = new Identities({ table, sources: [criOf(config)], node: config.nodeName });
+  const identities = new Identities({ table, sources: sourcesOf(config), node: config.nodeName });
   const store = new EventStore({ dataDir: config.dataDir, ...config.events.store });
   const pipeline = new EventPipeline({ config: config.events, store });
   signals.onHangUp = () => pipeline.reopen();
@@ -72,7 +74,7 @@ async function run({ configFile, overrides }: RunOptions): Promise<number> {
     const before = server;
     server = undefined;
     await before?.close();
-    server = await serve({ agent, counts, ...wanted });
+    server = await serve({ agent, counts, ...listening(wanted) });
   };
   const agent = new RunningAgent(
     {
@@ -116,9 +118,17 @@ async function run({ configFile, overrides }: RunOptions): Promise<number> {
   return 0;
 }
 
-/** The container runtime, as a source of names. */
-function criOf({ runtimeEndpoint }: Config): CriSource {
-  return new CriSource(runtimeEndpoint === undefined ? {} : { endpoint: runtimeEndpoint });
+/** What of the configuration the server takes. */
+function listening({ listen, socket, access, nodeName }: Config) {
+  return { listen, socket, access, nodeName };
+}
+
+/** The sources of names, the best first: the Kubernetes API knows labels as they are now. */
+function sourcesOf({ runtimeEndpoint, kubernetes, nodeName }: Config): readonly IdentitySource[] {
+  return [
+    new KubernetesSource({ ...kubernetes, node: nodeName }),
+    new CriSource(runtimeEndpoint === undefined ? {} : { endpoint: runtimeEndpoint }),
+  ];
 }
 
 /** Ticks, and follows the configuration's file, until a signal says to stop. */

@@ -422,8 +422,8 @@ export class RunningAgent implements surface.Agent {
 
   /** What only the next start can change stays as it is. */
   #withStarted({ runtimeEndpoint: _, ...config }: Config): Config {
-    const { dataDir, pinDir, nodeName, runtimeEndpoint } = this.#config;
-    const started = { ...config, dataDir, pinDir, nodeName };
+    const { dataDir, pinDir, nodeName, runtimeEndpoint, kubernetes } = this.#config;
+    const started = { ...config, dataDir, pinDir, nodeName, kubernetes };
     return runtimeEndpoint === undefined ? started : { ...started, runtimeEndpoint };
   }
 }
@@ -435,6 +435,8 @@ function limitsReached(
   const counts = identities.counts();
   const { refused = 0, forgotten = 0, rescansRefused = 0, cgroups = 0 } = counts;
   const { sandboxes = 0, containers = 0, waiting = 0 } = counts;
+  const { kubernetesPods = 0, kubernetesServices = 0 } = counts;
+  const { kubernetesNodes = 0, kubernetesUnread = 0 } = counts;
   const { unfolded, watchersRefused, watchersLost, storeCorrupted } = pipeline.counters();
   return [
     ["namespaces", refused],
@@ -444,6 +446,10 @@ function limitsReached(
     ["cgroups", cgroups],
     ["sandboxes", sandboxes],
     ["containers", containers],
+    ["kubernetes_pods", kubernetesPods],
+    ["kubernetes_services", kubernetesServices],
+    ["kubernetes_nodes", kubernetesNodes],
+    ["kubernetes_unread", kubernetesUnread],
     ["fold_windows", unfolded],
     ["watchers", watchersRefused],
     ["watcher_events", watchersLost],

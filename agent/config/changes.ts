@@ -5,6 +5,18 @@
  */
 import type { Config } from "./config.ts";
 
+/** What only the next start can change. */
+export const AT_START = [
+  "dataDir",
+  "pinDir",
+  "nodeName",
+  "runtimeEndpoint",
+  "kubernetes",
+] as const;
+
+/** A key of these. */
+export type AtStart = typeof AT_START[number];
+
 /** What differs between two configurations, by what it takes to follow. */
 export interface Changes {
   /** Units of which a half is switched on or off: these start or stop. */
@@ -18,7 +30,7 @@ export interface Changes {
   /** Take effect at once, without anything to restart. */
   readonly live: readonly ("logLevel" | "metrics" | "events")[];
   /** Take effect at the agent's next start. */
-  readonly atStart: readonly ("dataDir" | "pinDir" | "nodeName" | "runtimeEndpoint")[];
+  readonly atStart: readonly AtStart[];
 }
 
 /** What differs. */
@@ -43,7 +55,7 @@ export function changes(before: Config, after: Config): Changes {
       ...(["logLevel", "metrics"] as const).filter(differs),
       ...equal(eventsBefore, eventsAfter) ? [] : ["events" as const],
     ],
-    atStart: (["dataDir", "pinDir", "nodeName", "runtimeEndpoint"] as const).filter(differs),
+    atStart: AT_START.filter(differs),
   };
 }
 

@@ -44,6 +44,7 @@ socket: /s
 dataDir: /d
 nodeName: other
 runtimeEndpoint: /run/other.sock
+kubernetes: { scope: off }
 logLevel: error
 metrics: { names: [kubeskoop] }
 events: { foldSeconds: 1, sinks: [stderr] }
@@ -53,6 +54,6 @@ access: { tokenFile: /t }
   assert.deepEqual(found.listeners, ["listen", "socket", "access"]);
   assert.equal(found.sinks, true);
   assert.deepEqual(found.live, ["logLevel", "metrics", "events"]);
-  assert.deepEqual(found.atStart, ["dataDir", "nodeName", "runtimeEndpoint"]);
+  assert.deepEqual(found.atStart, ["dataDir", "nodeName", "runtimeEndpoint", "kubernetes"]);
   assert.deepEqual(found.units, []);
 });

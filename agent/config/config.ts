@@ -36,6 +36,13 @@ export interface Config {
   readonly nodeName: string;
   /** The container runtime's socket, `unix:///PATH` or a path; without it, the usual places. */
   readonly runtimeEndpoint?: string;
+  /** Names from the Kubernetes API. */
+  readonly kubernetes: {
+    /** Nothing, this node's pods, or also all that has an address in the cluster. */
+    readonly scope: "off" | "node" | "cluster";
+    /** Without it, the service account of the pod that the agent runs in. */
+    readonly kubeconfig?: string;
+  };
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly metrics: {
     /** What a bare `/metrics` serves. */

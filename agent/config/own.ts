@@ -39,6 +39,10 @@ export const ownSchema = mapping({
     ),
   ),
   runtimeEndpoint: v.exactOptional(runtimeEndpoint),
+  kubernetes: v.exactOptional(mapping({
+    scope: v.exactOptional(oneOf(["off", "node", "cluster"])),
+    kubeconfig: v.exactOptional(path),
+  })),
   logLevel: v.exactOptional(oneOf(LEVELS)),
   metrics: v.exactOptional(mapping({
     names: v.exactOptional(v.pipe(
@@ -94,11 +98,12 @@ export function readOwn(
     report(parsed.issues, [], findings.error);
     return undefined;
   }
-  const { metrics, probes, events, access, ...rest } = parsed.output;
+  const { metrics, probes, events, access, kubernetes, ...rest } = parsed.output;
   const base = defaultConfig(units);
   return {
     ...base,
     ...rest,
+    kubernetes: { ...base.kubernetes, ...kubernetes },
     metrics: { ...base.metrics, ...metrics },
     events: {
       ...base.events,

@@ -14,7 +14,12 @@ export interface Endpoint {
   readonly address: string;
   readonly port?: number;
   /** Who has that address, when known. */
-  readonly pod?: { readonly namespace: string; readonly name: string };
+  readonly pod?: {
+    readonly namespace: string;
+    readonly name: string;
+    /** `Deployment/web`: what made the pod. */
+    readonly workload?: string;
+  };
   readonly service?: { readonly namespace: string; readonly name: string };
   readonly node?: string;
 }
@@ -73,6 +78,7 @@ export interface Event {
     readonly namespace: string;
     readonly name: string;
     readonly uid?: string;
+    readonly workload?: string;
   };
   readonly source?: Endpoint;
   readonly destination?: Endpoint;

@@ -347,7 +347,9 @@ export class Identities {
     const identity = this.#identityIn(namespace, undefined);
     if (identity.kind === "host") return { node: this.#node };
     if (identity.kind === "unknown") return undefined;
-    return { pod: { namespace: identity.namespace, name: identity.name } };
+    const { namespace: ofPods, name, workload } = identity;
+    const more = workload === undefined ? {} : { workload };
+    return { pod: { namespace: ofPods, name, ...more } };
   }
 
   /** Pods and containers that use the host's network. */

@@ -24,6 +24,8 @@ export interface Identity {
   readonly name: string;
   readonly uid?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** `Deployment/web`: what made a pod, as the Kubernetes API tells. */
+  readonly workload?: string;
 }
 
 /**
@@ -61,7 +63,11 @@ export interface ProcessRow {
 
 /** What has that address. */
 export interface AddressOwner {
-  readonly pod?: { readonly namespace: string; readonly name: string };
+  readonly pod?: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly workload?: string;
+  };
   readonly service?: { readonly namespace: string; readonly name: string };
   readonly node?: string;
 }

@@ -10,10 +10,14 @@ import type { PodView, Status } from "../surface.ts";
 
 const names = v.strictObject({ namespace: v.string(), name: v.string() });
 
+const workload = v.exactOptional(
+  v.pipe(v.string(), v.description("What made the pod: Deployment/web")),
+);
+
 const endpoint = v.strictObject({
   address: v.pipe(v.string(), v.description("IPv4 or IPv6, as inet_ntop prints it")),
   port: v.exactOptional(v.number()),
-  pod: v.exactOptional(names),
+  pod: v.exactOptional(v.strictObject({ ...names.entries, workload })),
   service: v.exactOptional(names),
   node: v.exactOptional(v.string()),
 });
@@ -34,6 +38,7 @@ export const eventShape = v.strictObject({
     namespace: v.string(),
     name: v.string(),
     uid: v.exactOptional(v.string()),
+    workload,
   })),
   source: v.exactOptional(endpoint),
   destination: v.exactOptional(endpoint),
@@ -117,6 +122,7 @@ const podShape = v.strictObject({
   name: v.string(),
   uid: v.exactOptional(v.string()),
   labels: v.exactOptional(v.record(v.string(), v.string())),
+  workload,
   netns: v.pipe(v.number(), v.description("Inode number of the network namespace")),
   netnsCookie: v.pipe(v.string(), v.description("SO_NETNS_COOKIE, decimal")),
   addresses: v.array(v.string()),

@@ -6,9 +6,10 @@
 
 /**
  * The sockets of containerd, CRI-O, cri-dockerd, k3s and rke2, microk8s and k0s, below `/run` and
- * `/var/run`, which are one folder on most systems.
+ * `/var/run`, which are one folder on most systems. In a container that sees the host's processes,
+ * they are where the host's first process has them.
  */
-const ENDPOINTS = [
+const PATHS = [
   "containerd/containerd.sock",
   "crio/crio.sock",
   "cri-dockerd.sock",
@@ -16,6 +17,7 @@ const ENDPOINTS = [
   "k0s/containerd.sock",
 ].flatMap((path) => [`/run/${path}`, `/var/run/${path}`])
   .concat("/var/snap/microk8s/common/run/containerd.sock");
+const ENDPOINTS = [...PATHS, ...PATHS.map((path) => `/proc/1/root${path}`)];
 
 /** The path in `unix:///path`; a path is its own. Undefined for anything else. */
 export function socketPath(endpoint: string): string | undefined {
@@ -32,10 +34,11 @@ export async function findEndpoints(places: readonly string[] = ENDPOINTS): Prom
       const key = `${dev}/${ino}`;
       if (isSocket === true && !found.has(key)) found.set(key, path);
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-        continue;
-      }
-      throw error;
+      const { NotFound, NotADirectory, PermissionDenied } = Deno.errors;
+      const isMissed = [NotFound, NotADirectory, PermissionDenied].some((kind) =>
+        error instanceof kind
+      );
+      if (!isMissed) throw error;
     }
   }
   return [...found.values()];
