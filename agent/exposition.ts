@@ -7,6 +7,7 @@
  * @module
  */
 import type { NameSet } from "./config/config.ts";
+import type { AdditionalLabels } from "./pod_labels.ts";
 import type { Alias, Histogram, Metric } from "./metric.ts";
 import type { LabelSet } from "./column.ts";
 import type { Collection, Family, Owner } from "./series.ts";
@@ -16,6 +17,8 @@ export interface Format {
   readonly names: readonly NameSet[];
   readonly openMetrics: boolean;
   readonly node: string;
+  /** Labels from labels of pods. */
+  readonly additional?: AdditionalLabels;
   /** How long the text was the last time, so that its buffer need not grow. */
   readonly bytesHint?: number;
 }
@@ -107,7 +110,12 @@ class Writer {
   readonly #openMetrics: boolean;
   readonly #node: string;
   readonly #names: NameSet;
-  readonly #owners = new Map<string, Uint8Array>();
+  readonly #additional: AdditionalLabels | undefined;
+  /** By the additional labels that a metric has itself: most have none. */
+  readonly #owners = new Map<string, Map<string, Uint8Array>>();
+  /** The owners' labels for the metric that is being written. */
+  #current = new Map<string, Uint8Array>();
+  #taken: readonly string[] = [];
   /** Names that have been written; a predecessor's name may stand on several cards. */
   readonly #written = new Set<string>();
   /** The name in the lines below the last head. */
@@ -119,9 +127,14 @@ class Writer {
     this.#openMetrics = format.openMetrics;
     this.#node = escapeLabel(format.node);
     this.#names = names;
+    this.#additional = format.additional;
   }
 
   write(family: Family): void {
+    this.#taken = this.#additional?.taken(family.card.labels ?? []) ?? [];
+    const key = this.#taken.join();
+    this.#current = this.#owners.get(key) ?? new Map();
+    this.#owners.set(key, this.#current);
     if (this.#names === "podskoop") this.#own(family);
     else for (const alias of aliasesOf(family.card)) this.#alias(family, alias);
   }
@@ -209,11 +222,15 @@ class Writer {
   }
 
   #owner(owner: Owner): Uint8Array {
-    let bytes = this.#owners.get(owner.key);
+    let bytes = this.#current.get(owner.key);
     if (bytes === undefined) {
       const [namespace, pod] = [escapeLabel(owner.namespace), escapeLabel(owner.pod)];
-      bytes = bytesOf(ownerText(this.#names, this.#node, namespace, pod));
-      this.#owners.set(owner.key, bytes);
+      const own = ownerText(this.#names, this.#node, namespace, pod);
+      const more = this.#additional?.of(owner.labels, this.#taken) ?? [];
+      bytes = bytesOf(
+        own + more.map(([name, value]) => `,${name}="${escapeLabel(value)}"`).join(""),
+      );
+      this.#current.set(owner.key, bytes);
     }
     return bytes;
   }

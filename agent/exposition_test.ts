@@ -1,5 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { expose } from "./exposition.ts";
+import { AdditionalLabels } from "./pod_labels.ts";
 import type { Metrics } from "./metric.ts";
 import { HOST, type Owner, Registry } from "./series.ts";
 
@@ -48,6 +49,28 @@ Deno.test("expose escapes label values and gives every series node, namespace an
     'podskoop_netdev_receive_errors_total{node="n1",namespace="",pod=""} 3',
     'podskoop_netdev_receive_errors_total{node="n1",namespace="sh\\"op",pod="cart\\\\1\\n"} 5',
   ]);
+});
+
+Deno.test("expose adds labels of the pod, but not one that the metric has itself", () => {
+  const collection = new Registry().begin();
+  collection.declare("netdev", CARDS);
+  const owner = { key: "q", namespace: "shop", pod: "cart", labels: { app: 'c"t', v: "2" } };
+  collection.add("netdev_receive_errors_total", owner, [], 5);
+  collection.add("netdev_receive_errors_total", HOST, [], 3);
+  collection.add("tcpsummary_connections", owner, ["listen"], 2);
+  const additional = new AdditionalLabels(["app=${labels:app}", "state=${labels:v}"]);
+  const of = (names: "podskoop" | "kubeskoop") => {
+    const format = { names: [names], openMetrics: false, node: "n1", additional };
+    return new TextDecoder().decode(expose(collection, format)).split("\n")
+      .filter((line) => /^[a-z]/.test(line));
+  };
+  const pod = 'node="n1",namespace="shop",pod="cart"';
+  deepStrictEqual(of("podskoop"), [
+    `podskoop_netdev_receive_errors_total{${pod},app="c\\"t",state="2"} 5`,
+    'podskoop_netdev_receive_errors_total{node="n1",namespace="",pod=""} 3',
+    `podskoop_tcpsummary_connections{${pod},app="c\\"t",state="listen"} 2`,
+  ]);
+  strictEqual(of("kubeskoop")[0]?.includes('k8s_pod="cart",app="c\\"t",state="2"}'), true);
 });
 
 Deno.test("expose leaves out a metric that has no sample", () => {

@@ -26,6 +26,7 @@ import type { NamespaceVisitor } from "./namespaces/visitor.ts";
 import type { Identities } from "./pods/identities.ts";
 import type { Identity } from "./pods/identity.ts";
 import type { NamespaceTable } from "./pods/table.ts";
+import { AdditionalLabels } from "./pod_labels.ts";
 import { addProcess, SELF, SELF_METRICS } from "./self.ts";
 import { type Collection, HOST, type Owner, Registry } from "./series.ts";
 import { stateOf, type Units } from "./units.ts";
@@ -78,6 +79,7 @@ export class RunningAgent implements surface.Agent {
   readonly #owners = new WeakMap<Identity, Owner>();
   readonly #started = Date.now();
   readonly #known: Knowledge;
+  #additional: AdditionalLabels;
   #config: Config;
   #origin: string;
   #configError: string | undefined;
@@ -94,6 +96,7 @@ export class RunningAgent implements surface.Agent {
   constructor(parts: Parts, config: Config, origin: string) {
     this.#parts = parts;
     this.#config = config;
+    this.#additional = new AdditionalLabels(config.metrics.additionalLabels);
     this.#origin = origin;
     const { identities } = parts;
     this.#known = {
@@ -181,10 +184,12 @@ export class RunningAgent implements surface.Agent {
     const collection = await this.#collecting;
     const wanted = names ?? this.#config.metrics.names;
     const kind = `${wanted.join()} ${openMetrics}`;
+    this.#additional.begin();
     const text = expose(collection, {
       names: wanted,
       openMetrics,
       node: this.#config.nodeName,
+      additional: this.#additional,
       bytesHint: this.#textBytes.get(kind) ?? 0,
     });
     if (this.#textBytes.size < TEXT_KINDS_MAX) this.#textBytes.set(kind, text.length);
@@ -270,7 +275,8 @@ export class RunningAgent implements surface.Agent {
     const cached = this.#owners.get(identity);
     if (cached !== undefined) return cached;
     const { namespace, name } = identity;
-    const owner = { key: keyOf(namespace, name), namespace, pod: name };
+    const labels = identity.labels === undefined ? {} : { labels: identity.labels };
+    const owner = { key: keyOf(namespace, name), namespace, pod: name, ...labels };
     this.#owners.set(identity, owner);
     return owner;
   }
@@ -294,6 +300,8 @@ export class RunningAgent implements surface.Agent {
     for (const [limit, count] of limitsReached(this.#parts)) {
       collection.add("limit_reached_total", HOST, [limit], count);
     }
+    const labels = this.#additional.refused;
+    collection.add("limit_reached_total", HOST, ["additional_label_values"], labels);
     for (const { route, code, count } of http.httpCounts()) {
       collection.add("http_requests_total", HOST, [route, code], count);
     }
@@ -407,12 +415,18 @@ export class RunningAgent implements surface.Agent {
       }
     }
     this.#config = this.#withStarted(config);
+    this.#setLabels(config.metrics.additionalLabels);
     this.#origin = origin;
     this.#configError = undefined;
     setLevel(config.logLevel);
     await this.#parts.pipeline.configure(config.events);
     await this.#parts.units.configure(config.units);
     return { ok: true, changed: changedNames(found), warnings };
+  }
+
+  #setLabels(entries: readonly string[]): void {
+    const { refused } = this.#additional;
+    this.#additional = new AdditionalLabels(entries, refused);
   }
 
   /** Remembers why the configuration's file was not taken, for `/status`. */

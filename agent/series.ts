@@ -27,6 +27,8 @@ export interface Owner {
   readonly key: string;
   readonly namespace: string;
   readonly pod: string;
+  /** Labels of the pod. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 /** The owner of the node's own figures. */
@@ -48,7 +50,11 @@ class Owners {
 
   numberOf(owner: Owner): number {
     const known = this.#numbers.get(owner.key);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      // Of the same pod, with labels as they are now.
+      this.#byNumber[known] = owner;
+      return known;
+    }
     const number = this.#free.pop() ?? this.#byNumber.length;
     this.#numbers.set(owner.key, number);
     this.#byNumber[number] = owner;

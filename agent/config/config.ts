@@ -47,6 +47,8 @@ export interface Config {
   readonly metrics: {
     /** What a bare `/metrics` serves. */
     readonly names: readonly NameSet[];
+    /** `app=${labels:app}`: labels of every series of a pod, from the pod's own. */
+    readonly additionalLabels: readonly string[];
   };
   readonly events: {
     /** Identical events within this many seconds are one event with a count. */

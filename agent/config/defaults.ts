@@ -23,7 +23,7 @@ export function defaultConfig(units: readonly UnitCard[]): Config {
     nodeName: defaultNodeName(),
     kubernetes: { scope: "node" },
     logLevel: "info",
-    metrics: { names: ["podskoop"] },
+    metrics: { names: ["podskoop"], additionalLabels: [] },
     events: {
       foldSeconds: 10,
       queueMax: 10_000,

@@ -5,6 +5,7 @@
  */
 import * as v from "valibot";
 import { isMapping, type Mapping, type Path, quoted } from "./document.ts";
+import { ADDITIONAL_LABELS_MAX, parseAdditionalLabel } from "../pod_labels.ts";
 import { suggestion } from "./nearest.ts";
 
 /** The path of a unix socket, unix(7) `sun_path`, has at most 108 bytes with its NUL. */
@@ -76,6 +77,26 @@ export const path = pathOf(PATH_BYTES_MAX);
 
 /** The path of a unix socket. */
 export const socket = pathOf(SOCKET_BYTES_MAX);
+
+/** Labels of metrics from labels of pods, each name once. */
+export const additionalLabels = v.pipe(
+  v.array(
+    v.pipe(
+      v.string(allowed("a text, such as app=${labels:app}")),
+      v.rawCheck(({ dataset, addIssue }) => {
+        if (!dataset.typed) return;
+        const label = parseAdditionalLabel(dataset.value);
+        if (typeof label === "string") addIssue({ message: label });
+      }),
+    ),
+    allowed("a list of texts, such as app=${labels:app}"),
+  ),
+  v.maxLength(ADDITIONAL_LABELS_MAX, allowed(`a list of at most ${ADDITIONAL_LABELS_MAX}`)),
+  v.check((entries) => {
+    const names = entries.map((entry) => entry.split("=")[0]);
+    return new Set(names).size === names.length;
+  }, allowed("a list with each name once")),
+);
 
 /** Where a container runtime listens: `unix:///PATH`, or the path alone. */
 export const runtimeEndpoint = v.pipe(

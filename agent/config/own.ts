@@ -8,6 +8,7 @@ import type { Config, SinkChoice, UnitCard } from "./config.ts";
 import { defaultConfig, SINK_BYTES_MAX, SINK_FILES_MAX } from "./defaults.ts";
 import { type Findings, isMapping, type Mapping, type Path } from "./document.ts";
 import {
+  additionalLabels,
   allowed,
   listen,
   mapping,
@@ -49,6 +50,7 @@ export const ownSchema = mapping({
       v.array(oneOf(NAME_SETS), allowed(`a list of ${NAME_SETS.join(", ")}`)),
       v.minLength(1, allowed(`a list of at least one of ${NAME_SETS.join(", ")}`)),
     )),
+    additionalLabels: v.exactOptional(additionalLabels),
   })),
   probes: v.exactOptional(
     mappingOf("a mapping of probes and collectors"),

@@ -11,6 +11,7 @@ import type { Config, SinkChoice, UnitCard, UnitChoice } from "./config.ts";
 import { defaultConfig, defaultParameters, SINK_BYTES_MAX, SINK_FILES_MAX } from "./defaults.ts";
 import { type Findings, isMapping, type Mapping, type Path, quoted } from "./document.ts";
 import {
+  additionalLabels,
   allowed,
   flag,
   mapping,
@@ -97,7 +98,6 @@ export function readKubeskoop(
     if (old[key] === undefined || old[key] === false) continue;
     findings.warning([key], "has no effect: there is no controller, each agent answers by itself");
   }
-  noLabels(["metrics", "additionalLabels"], metrics?.additionalLabels, findings);
   const base = defaultConfig(units);
   const listen = old.port === undefined
     ? base.listen
@@ -107,6 +107,10 @@ export function readKubeskoop(
   chosen.add("events", ["event", "probes"], event?.probes);
   return {
     ...base,
+    metrics: {
+      ...base.metrics,
+      additionalLabels: readLabels(metrics?.additionalLabels ?? [], findings),
+    },
     logLevel: old.debugMode ?? old.debugmode ?? false ? "debug" : base.logLevel,
     listen,
     ...address === undefined ? {} : readAddress(address, findings),
@@ -301,5 +305,19 @@ function noLoki(at: Path, findings: Findings): void {
 
 function noLabels(at: Path, labels: readonly unknown[] | undefined, findings: Findings): void {
   if (labels === undefined || labels.length === 0) return;
-  findings.warning(at, "has no effect: labels from pod labels are not in this build");
+  findings.warning(at, "has no effect: write metrics.additionalLabels in podskoop's own schema");
+}
+
+/** The entries that can be used. */
+function readLabels(entries: readonly unknown[], findings: Findings): readonly string[] {
+  const taken: string[] = [];
+  for (const [index, entry] of entries.entries()) {
+    const read = v.safeParse(additionalLabels, [...taken, entry]);
+    if (read.success) taken.push(`${entry}`);
+    else {
+      const at = ["metrics", "additionalLabels", index];
+      findings.warning(at, `has no effect: ${read.issues[0].message}`);
+    }
+  }
+  return taken;
 }

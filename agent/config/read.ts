@@ -71,7 +71,7 @@ function readSchema(
 /** Whose schema a configuration is in. A key that only ours has decides. */
 export function schemaOf(top: Mapping): "podskoop" | "kubeskoop" | "inspector" {
   const { metrics } = top;
-  const old = isMapping(metrics) && ("probes" in metrics || "additionalLabels" in metrics);
+  const old = isMapping(metrics) && "probes" in metrics;
   const own = isMapping(metrics) && "names" in metrics;
   if (own || OWN_KEYS.some((key) => key in top)) return "podskoop";
   if (Object.keys(INSPECTOR_KEYS).some((key) => key in top)) return "inspector";

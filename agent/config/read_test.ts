@@ -49,7 +49,7 @@ nodeName: node-b.example
 runtimeEndpoint: unix:///run/crio/crio.sock
 kubernetes: { scope: cluster, kubeconfig: /etc/kubernetes/kubelet.conf }
 logLevel: debug
-metrics: { names: [podskoop, inspector] }
+metrics: { names: [podskoop, inspector], additionalLabels: ["app=\${labels:app}"] }
 events:
   foldSeconds: 0
   queueMax: 17
@@ -73,7 +73,7 @@ access:
     runtimeEndpoint: "unix:///run/crio/crio.sock",
     kubernetes: { scope: "cluster", kubeconfig: "/etc/kubernetes/kubelet.conf" },
     logLevel: "debug",
-    metrics: { names: ["podskoop", "inspector"] },
+    metrics: { names: ["podskoop", "inspector"], additionalLabels: ["app=${labels:app}"] },
     events: {
       foldSeconds: 0,
       queueMax: 17,
@@ -378,6 +378,7 @@ metrics:
     args: { enablePortInLabel: false }
   additionalLabels:
   - "app=text_\${labels:app}_text"
+  - "pod=\${labels:app}"
 event:
   probes:
   - name: packetloss
@@ -408,6 +409,7 @@ Deno.test("KubeSkoop's file is mapped: address, probes with arguments, sinks", (
     },
   ]);
   assert.equal(config.logLevel, "info");
+  assert.deepEqual(config.metrics.additionalLabels, ["app=text_${labels:app}_text"]);
 });
 
 Deno.test("what has no meaning here in KubeSkoop's file is told", () => {
@@ -416,7 +418,7 @@ Deno.test("what has no meaning here in KubeSkoop's file is told", () => {
     "enableController",
     "controllerAddr",
     "metrics.probes[2]",
-    "metrics.additionalLabels",
+    "metrics.additionalLabels[1]",
     "event.sinks[2]",
   ]);
 });
