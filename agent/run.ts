@@ -20,6 +20,7 @@ import { findMissing } from "./missing.ts";
 import { NamespaceVisitor } from "./namespaces/visitor.ts";
 import { overview } from "./overview.ts";
 import { CriSource } from "./pods/cri/cri.ts";
+import { DockerSource } from "./pods/docker/docker.ts";
 import { KubernetesSource } from "./pods/kubernetes/kubernetes.ts";
 import { Identities } from "./pods/identities.ts";
 import type { IdentitySource } from "./pods/identity.ts";
@@ -128,6 +129,7 @@ function sourcesOf({ runtimeEndpoint, kubernetes, nodeName }: Config): readonly 
   return [
     new KubernetesSource({ ...kubernetes, node: nodeName }),
     new CriSource(runtimeEndpoint === undefined ? {} : { endpoint: runtimeEndpoint }),
+    new DockerSource(),
   ];
 }
 

@@ -450,7 +450,7 @@ function limitsReached(
   const { refused = 0, forgotten = 0, rescansRefused = 0, cgroups = 0 } = counts;
   const { sandboxes = 0, containers = 0, waiting = 0 } = counts;
   const { kubernetesPods = 0, kubernetesServices = 0 } = counts;
-  const { kubernetesNodes = 0, kubernetesUnread = 0 } = counts;
+  const { kubernetesNodes = 0, kubernetesUnread = 0, dockerContainers = 0 } = counts;
   const { unfolded, watchersRefused, watchersLost, storeCorrupted } = pipeline.counters();
   return [
     ["namespaces", refused],
@@ -460,6 +460,7 @@ function limitsReached(
     ["cgroups", cgroups],
     ["sandboxes", sandboxes],
     ["containers", containers],
+    ["docker_containers", dockerContainers],
     ["kubernetes_pods", kubernetesPods],
     ["kubernetes_services", kubernetesServices],
     ["kubernetes_nodes", kubernetesNodes],

@@ -269,10 +269,13 @@ export class Identities {
    * Whether a young namespace has no name but its pod's or container's number, or what it has while
    * a runtime and its network plugin are making it: a mount in `ip netns`, a process of theirs.
    */
-  #isUnnamed({ seenAt, goneAt }: KnownNamespace, { kind }: Identity): boolean {
-    const isYoung = goneAt === undefined && this.#now() - seenAt < REFRESH_SECONDS;
-    const mayBePod = (kind === "netns" || kind === "process") && this.#sources.length > 0;
-    return isYoung && (kind === "pod-uid" || kind === "container" || mayBePod);
+  #isUnnamed(namespace: KnownNamespace, { kind, name }: Identity): boolean {
+    const { seenAt, goneAt, containerIds, innerId } = namespace;
+    if (goneAt !== undefined || this.#now() - seenAt >= REFRESH_SECONDS) return false;
+    if (kind === "pod-uid") return true;
+    if (kind === "netns" || kind === "process") return this.#sources.length > 0;
+    if (kind !== "container") return false;
+    return [...containerIds, innerId ?? ""].some((id) => ofContainer(id).name === name);
   }
 
   /** Has all sources look again, and waits for those that can tell when they have. */

@@ -175,6 +175,24 @@ Deno.test("identities have a source look before a young pod goes by its mount", 
   }
 });
 
+Deno.test("identities wait for a container's name, and not once it has one", async () => {
+  let name: string | undefined;
+  const source: IdentitySource = {
+    ...sourceOf("", ""),
+    identify: () => name === undefined ? name : { kind: "container", namespace: "container", name },
+  };
+  using n = node(source);
+  n.proc.put(17, { netns: 20, cgroup: `0::/docker/${CID}\n` });
+  n.visitor.there.set(20, { cookie: 7n });
+  await n.identities.tick();
+  const key = { inum: 20, cookie: 7n };
+  const unnamed = () => n.identities.mayBeNamed(key, n.identities.identityOf(key));
+  assert.equal(unnamed(), true);
+  name = "shop-web-1";
+  await n.identities.tick();
+  assert.equal(unnamed(), false);
+});
+
 Deno.test("identities keep the name of a pod that its source forgot", async () => {
   let podUid = UID;
   const source = { ...sourceOf(UID, "cart-7f9c") };

@@ -17,7 +17,12 @@ const PATHS = [
   "k0s/containerd.sock",
 ].flatMap((path) => [`/run/${path}`, `/var/run/${path}`])
   .concat("/var/snap/microk8s/common/run/containerd.sock");
-const ENDPOINTS = [...PATHS, ...PATHS.map((path) => `/proc/1/root${path}`)];
+const ENDPOINTS = underFirstProcess(PATHS);
+
+/** These paths, and the same as the node's first process sees them. */
+export function underFirstProcess(paths: readonly string[]): readonly string[] {
+  return [...paths, ...paths.map((path) => `/proc/1/root${path}`)];
+}
 
 /** The path in `unix:///path`; a path is its own. Undefined for anything else. */
 export function socketPath(endpoint: string): string | undefined {
