@@ -20,6 +20,7 @@ import { findMissing } from "./missing.ts";
 import { NamespaceVisitor } from "./namespaces/visitor.ts";
 import { overview } from "./overview.ts";
 import { CriSource } from "./pods/cri/cri.ts";
+import { ownIdentity } from "./pods/sidecar.ts";
 import { DockerSource } from "./pods/docker/docker.ts";
 import { KubernetesSource } from "./pods/kubernetes/kubernetes.ts";
 import { Identities } from "./pods/identities.ts";
@@ -62,8 +63,8 @@ async function run({ configFile, overrides }: RunOptions): Promise<number> {
   const pins = await takePins(config.pinDir, kernel, probes.map(({ name }) => name));
   const units = new Units({ probes, collectors, kernel, ...pins });
   const visitor = new NamespaceVisitor();
-  const table = new NamespaceTable({ visitor });
-  const identities = new Identities({ table, sources: sourcesOf(config), node: config.nodeName });
+  const table = new NamespaceTable({ visitor, alone: config.sidecar });
+  const identities = new Identities({ table, ...namesOf(config), node: config.nodeName });
   const store = new EventStore({ dataDir: config.dataDir, ...config.events.store });
   const pipeline = new EventPipeline({ config: config.events, store });
   signals.onHangUp = () => pipeline.reopen();
@@ -124,13 +125,18 @@ function listening({ listen, socket, access, nodeName }: Config) {
   return { listen, socket, access, nodeName };
 }
 
-/** The sources of names, the best first: the Kubernetes API knows labels as they are now. */
-function sourcesOf({ runtimeEndpoint, kubernetes, nodeName }: Config): readonly IdentitySource[] {
-  return [
+/**
+ * The sources of names, the best first: the Kubernetes API knows labels as they are now. A sidecar
+ * has its own name, and no business with others'.
+ */
+function namesOf({ runtimeEndpoint, kubernetes, nodeName, sidecar }: Config) {
+  if (sidecar) return { sources: [], self: ownIdentity() };
+  const sources: readonly IdentitySource[] = [
     new KubernetesSource({ ...kubernetes, node: nodeName }),
     new CriSource(runtimeEndpoint === undefined ? {} : { endpoint: runtimeEndpoint }),
     new DockerSource(),
   ];
+  return { sources };
 }
 
 /** Ticks, and follows the configuration's file, until a signal says to stop. */

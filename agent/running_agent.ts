@@ -157,6 +157,9 @@ export class RunningAgent implements surface.Agent {
 
   #take(probe: string, occurrence: Occurrence): void {
     const { identities, pipeline } = this.#parts;
+    // A sidecar's pod has no right to its neighbours' events.
+    const { only } = this.#only();
+    if (only !== undefined && only !== occurrence.netns.inum) return;
     const identity = identities.identityOf(occurrence.netns, occurrence.cgroup);
     if (!identities.mayBeNamed(occurrence.netns, identity)) {
       pipeline.offer(join(probe, occurrence, this.#known));
@@ -243,6 +246,11 @@ export class RunningAgent implements surface.Agent {
     return collection;
   }
 
+  /** The namespace that a sidecar is confined to. */
+  #only(): { readonly only?: number } {
+    return this.#config.sidecar ? { only: this.#parts.table.processes.hostNetns } : {};
+  }
+
   #figureOwners() {
     const { identities, table } = this.#parts;
     const unknown: Owner = { key: "unknown", namespace: "unknown", pod: "" };
@@ -250,6 +258,7 @@ export class RunningAgent implements surface.Agent {
       identity.kind === "unknown" ? undefined : this.#ownerOf(identity);
     return {
       unknown,
+      ...this.#only(),
       // What the kernel could not tell the namespace of is nobody's for good.
       ofNetns: (key: { inum: number; cookie: bigint }) =>
         key.inum === 0
@@ -436,8 +445,8 @@ export class RunningAgent implements surface.Agent {
 
   /** What only the next start can change stays as it is. */
   #withStarted({ runtimeEndpoint: _, ...config }: Config): Config {
-    const { dataDir, pinDir, nodeName, runtimeEndpoint, kubernetes } = this.#config;
-    const started = { ...config, dataDir, pinDir, nodeName, kubernetes };
+    const { dataDir, pinDir, nodeName, runtimeEndpoint, kubernetes, sidecar } = this.#config;
+    const started = { ...config, dataDir, pinDir, nodeName, kubernetes, sidecar };
     return runtimeEndpoint === undefined ? started : { ...started, runtimeEndpoint };
   }
 }

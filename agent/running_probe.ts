@@ -54,6 +54,8 @@ export interface Owners {
   /** Who has an address, as seen from a namespace. */
   ofAddress(address: string, from: NetnsKey): AddressOwner | undefined;
   readonly unknown: Owner;
+  /** The only namespace that figures are wanted of, by its inode number. */
+  readonly only?: number;
 }
 
 /** Events of one probe as the kernel side counted them, since the probe was first loaded. */
@@ -298,6 +300,7 @@ export class RunningProbe {
     read.map.read((keyView, keyOffset, valueView, valueOffset) => {
       const key = read.key(keyView, keyOffset, keyBytes);
       const value = read.value(valueView, valueOffset, valueBytes);
+      if (isForeign(read, key, owners)) return;
       const owner = this.#ownerOf(read, key, owners);
       // A process that ended between the iterator's run and now belongs to nobody any more.
       if (owner === undefined && read.owner?.by === "tgid") return;
@@ -492,6 +495,20 @@ function wanted(
   return Object.entries(when).every(([field, words]) =>
     words === undefined || words.includes(String(key[field]))
   );
+}
+
+/**
+ * Whether a figure is not wanted: of another namespace, or of a process, whose number is the node's
+ * and says nothing within a pod.
+ */
+function isForeign(
+  { owner }: ReadTotals,
+  key: Readonly<Record<string, unknown>>,
+  { only }: Owners,
+): boolean {
+  if (only === undefined || owner === undefined) return false;
+  const value = key[owner.field];
+  return owner.by === "tgid" || !isNetnsKey(value) || value.inum !== only;
 }
 
 function isNetnsKey(value: unknown): value is NetnsKey {

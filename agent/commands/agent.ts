@@ -34,6 +34,7 @@ export function agentCommand(run: RunAgent): Command {
       "container runtime, such as unix:///run/containerd/containerd.sock",
       parseEndpoint,
     )
+    .option("--sidecar", "watch only the namespace of the pod that the agent is a container of")
     .addOption(
       new Option("--log-level <level>", "least severe entries to log")
         .choices(["debug", "info", "warn", "error"]),

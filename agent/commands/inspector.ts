@@ -35,12 +35,16 @@ function serverCommand(run: RunAgent): Command {
     .option("-c, --config <file>", `configuration (default: ${OLD_CONFIG_FILE} if it is there)`)
     .option("-d, --debug", "log more")
     .option("-v, --verbose", "accepted, and of no effect")
+    .option("--sidecar", "watch only the pod that the agent is a container of")
     .action(async (_options, command: Command) => {
-      const { config, debug } = command.optsWithGlobals();
+      const { config, debug, sidecar } = command.optsWithGlobals();
       const file = config ?? (existsSync(OLD_CONFIG_FILE) ? OLD_CONFIG_FILE : undefined);
       await runToEnd(run, {
         ...(file === undefined ? {} : { configFile: file }),
-        overrides: debug === true ? { logLevel: "debug" } : {},
+        overrides: {
+          ...(debug === true ? { logLevel: "debug" } : {}),
+          ...(sidecar === true ? { sidecar: true } : {}),
+        },
       });
     });
 }

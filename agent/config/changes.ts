@@ -12,6 +12,7 @@ export const AT_START = [
   "nodeName",
   "runtimeEndpoint",
   "kubernetes",
+  "sidecar",
 ] as const;
 
 /** A key of these. */

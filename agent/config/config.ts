@@ -36,6 +36,8 @@ export interface Config {
   readonly nodeName: string;
   /** The container runtime's socket, `unix:///PATH` or a path; without it, the usual places. */
   readonly runtimeEndpoint?: string;
+  /** Watch the agent's own namespace alone, as a container of the pod that it is of. */
+  readonly sidecar: boolean;
   /** Names from the Kubernetes API. */
   readonly kubernetes: {
     /** Nothing, this node's pods, or also all that has an address in the cluster. */

@@ -21,6 +21,7 @@ export function defaultConfig(units: readonly UnitCard[]): Config {
     dataDir: "/var/lib/podskoop",
     pinDir: "/sys/fs/bpf/podskoop",
     nodeName: defaultNodeName(),
+    sidecar: false,
     kubernetes: { scope: "node" },
     logLevel: "info",
     metrics: { names: ["podskoop"], additionalLabels: [] },

@@ -10,6 +10,7 @@ import { type Findings, isMapping, type Mapping, type Path } from "./document.ts
 import {
   additionalLabels,
   allowed,
+  flag,
   listen,
   mapping,
   mappingOf,
@@ -40,6 +41,7 @@ export const ownSchema = mapping({
     ),
   ),
   runtimeEndpoint: v.exactOptional(runtimeEndpoint),
+  sidecar: v.exactOptional(flag),
   kubernetes: v.exactOptional(mapping({
     scope: v.exactOptional(oneOf(["off", "node", "cluster"])),
     kubeconfig: v.exactOptional(path),

@@ -13,7 +13,14 @@ import { isMapping } from "./document.ts";
 export type Overrides = Partial<
   Pick<
     Config,
-    "listen" | "socket" | "dataDir" | "pinDir" | "nodeName" | "runtimeEndpoint" | "logLevel"
+    | "listen"
+    | "socket"
+    | "dataDir"
+    | "pinDir"
+    | "nodeName"
+    | "runtimeEndpoint"
+    | "logLevel"
+    | "sidecar"
   >
 >;
 

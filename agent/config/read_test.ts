@@ -47,6 +47,7 @@ dataDir: /tmp/data
 pinDir: /sys/fs/bpf/other
 nodeName: node-b.example
 runtimeEndpoint: unix:///run/crio/crio.sock
+sidecar: true
 kubernetes: { scope: cluster, kubeconfig: /etc/kubernetes/kubelet.conf }
 logLevel: debug
 metrics: { names: [podskoop, inspector], additionalLabels: ["app=\${labels:app}"] }
@@ -71,6 +72,7 @@ access:
     pinDir: "/sys/fs/bpf/other",
     nodeName: "node-b.example",
     runtimeEndpoint: "unix:///run/crio/crio.sock",
+    sidecar: true,
     kubernetes: { scope: "cluster", kubeconfig: "/etc/kubernetes/kubelet.conf" },
     logLevel: "debug",
     metrics: { names: ["podskoop", "inspector"], additionalLabels: ["app=${labels:app}"] },

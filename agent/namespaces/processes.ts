@@ -106,15 +106,18 @@ export class ProcessTable {
   readonly #texts = new Map<string, { readonly facts: CgroupFacts; readonly unified?: string }>();
   readonly #prefixes: readonly string[];
   readonly #mayTrace: boolean;
+  readonly #alone: boolean;
   #scan = 0;
   #turn = 0;
   #refused = 0;
   #denied = 0;
   #problem: string | undefined;
 
-  constructor(proc: string) {
+  /** @param alone Our own namespace is the only one that matters, and so the host's. */
+  constructor(proc: string, alone = false) {
     this.#proc = proc;
-    [this.hostNetns, this.hostPath] = hostOf(proc);
+    this.#alone = alone;
+    [this.hostNetns, this.hostPath] = hostOf(proc, alone);
     const first = readText(`${proc}/1/cgroup`);
     this.#prefixes = typeof first === "string" ? nodePrefixes(first) : [];
     this.#mayTrace = mayTrace(readText(`${proc}/self/status`));
@@ -268,7 +271,7 @@ export class ProcessTable {
     row.denied = link === -EACCES || link === -EPERM;
     // Pid 1 may have more privileges than we have, and then hides where it is: the host's
     // is where it is.
-    return row.pid === FIRST_PID ? this.hostNetns : inumOf(link);
+    return row.pid === FIRST_PID && !this.#alone ? this.hostNetns : inumOf(link);
   }
 
   #meaningOf(text: string): { readonly facts: CgroupFacts; readonly unified?: string } {
@@ -291,10 +294,10 @@ const FIRST_PID = 1;
  * Pid 1's namespace; where it may not be looked at, that of pid 2 if that is the kernel's (which
  * never leaves the first namespace); where there is neither, our own.
  */
-function hostOf(proc: string): readonly [inum: number, path: string] {
+function hostOf(proc: string, alone: boolean): readonly [inum: number, path: string] {
   const second = readText(`${proc}/2/stat`);
   const isKernels = typeof second === "string" && statOf(second)?.isKernels === true;
-  for (const process of ["1", ...(isKernels ? ["2"] : []), "self"]) {
+  for (const process of alone ? ["self"] : ["1", ...(isKernels ? ["2"] : []), "self"]) {
     const path = `${proc}/${process}/ns/net`;
     const inum = inumOf(readLink(path));
     if (inum !== 0) return [inum, path];

@@ -49,6 +49,8 @@ export interface IdentitiesOptions {
   readonly sources: readonly IdentitySource[];
   /** The node's name. */
   readonly node: string;
+  /** Whose the only namespace is, for a pod's sidecar: it takes the host's place. */
+  readonly self?: Identity;
   readonly proc?: string;
   /** Seconds since the epoch. */
   readonly now?: () => number;
@@ -59,6 +61,7 @@ export class Identities {
   readonly #table: NamespaceTable;
   readonly #sources: readonly IdentitySource[];
   readonly #node: string;
+  readonly #self: Identity;
   readonly #now: () => number;
   readonly #cgroups: CgroupIds;
   readonly #same = new Map<string, Identity>();
@@ -71,10 +74,11 @@ export class Identities {
   #waiting = 0;
   #hurried = 0;
 
-  constructor({ table, sources, node, proc = "/proc", now }: IdentitiesOptions) {
+  constructor({ table, sources, node, self = HOST, proc = "/proc", now }: IdentitiesOptions) {
     this.#table = table;
     this.#sources = sources;
     this.#node = node;
+    this.#self = self;
     this.#now = now ?? (() => Date.now() / 1000);
     this.#cgroups = new CgroupIds(proc);
   }
@@ -168,7 +172,7 @@ export class Identities {
     const { processes } = this.#table;
     const process = processes.process(tgid);
     if (process !== undefined) return this.#identityOfMember(process);
-    return processes.isKernels(tgid) ? HOST : UNKNOWN;
+    return processes.isKernels(tgid) ? this.#self : UNKNOWN;
   }
 
   /** The processes of everyone, by pid ascending. */
@@ -213,7 +217,7 @@ export class Identities {
     const views: PodView[] = [];
     for (const namespace of [...this.#table.alive(), ...this.#table.gone()]) {
       const view = podViewOf(namespace, this.#identityIn(namespace, undefined));
-      if (!namespace.host) {
+      if (!namespace.host || this.#self !== HOST) {
         views.push(view);
         continue;
       }
@@ -290,6 +294,7 @@ export class Identities {
   }
 
   #identityIn(namespace: KnownNamespace, cgroup: bigint | undefined): Identity {
+    if (this.#self !== HOST && namespace.host) return this.#self;
     if (namespace.host) {
       const facts = cgroup === undefined ? undefined : this.#cgroups.facts(cgroup);
       return (facts === undefined ? undefined : this.#identityOfFacts(facts)) ?? HOST;
@@ -306,6 +311,7 @@ export class Identities {
   }
 
   #identityOfMember({ netns, facts }: Process): Identity {
+    if (this.#self !== HOST) return this.#self;
     const ofCgroup = this.#identityOfFacts(facts);
     if (ofCgroup !== undefined) return ofCgroup;
     const namespace = this.#table.byInum(netns);

@@ -230,6 +230,27 @@ Deno.test("identities tell pods of the host's network by process", async () => {
   assert.deepEqual(pods, [["host", [1, 19], undefined], ["pod-uid", [17], "containerd"]]);
 });
 
+Deno.test("identities of a sidecar are its pod's alone", async () => {
+  const self = { kind: "pod", namespace: "shop", name: "cart", uid: UID } as const;
+  using proc = new FakeProc();
+  proc.put(1, { netns: HOST });
+  proc.put(17, { netns: 20, cgroup: `0::/kubepods/pod${UID}/${CID}\n` });
+  proc.put(19, { netns: 30 });
+  Deno.symlinkSync("17", `${proc.path}/self`);
+  const visitor = new FakeVisitor();
+  visitor.there.set(20, { cookie: 2n, interfaces: [device(2, "eth0", "10.0.0.2")] });
+  const table = new NamespaceTable({ visitor, proc: proc.path, handles: false, alone: true });
+  const identities = new Identities({ table, sources: [], node: "a", self, proc: proc.path });
+  await identities.tick();
+  assert.deepEqual(table.alive().map(({ inum, host }) => [inum, host]), [[20, true]]);
+  assert.equal(identities.identityOf({ inum: 20, cookie: 2n }), self);
+  assert.equal(identities.identityOfProcess(17), self);
+  assert.equal(identities.identityOf({ inum: 30, cookie: 3n }).kind, "unknown");
+  assert.deepEqual(identities.owner("10.0.0.2"), { pod: { namespace: "shop", name: "cart" } });
+  assert.deepEqual(identities.pods().map(({ name, pids }) => [name, pids]), [["cart", [17]]]);
+  table.close();
+});
+
 Deno.test("identities name a namespace inside of a pod by itself", async () => {
   using n = node(sourceOf(UID, "dind"));
   n.proc.put(17, { netns: 20, start: 5, cgroup: `0::/kubepods/pod${UID}/${CID}\n` });

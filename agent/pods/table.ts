@@ -77,6 +77,8 @@ interface Entry {
 export interface TableOptions {
   readonly visitor: Pick<NamespaceVisitor, "visit" | "outcome">;
   readonly proc?: string;
+  /** Look at our own namespace alone, as its pod's sidecar. */
+  readonly alone?: boolean;
   /** Seconds since the epoch. */
   readonly now?: () => number;
   /** Whether a file handle tells the cookie; found out unless given. */
@@ -104,6 +106,7 @@ export class NamespaceTable {
   readonly #visitor: TableOptions["visitor"];
   readonly #now: () => number;
   readonly #handles: boolean;
+  readonly #alone: boolean;
   readonly #budget = new RescanBudget();
   readonly #live = new Map<number, Entry>();
   readonly #gone = new Set<Entry>();
@@ -122,7 +125,8 @@ export class NamespaceTable {
     this.#visitor = options.visitor;
     this.#now = options.now ?? (() => Date.now() / 1000);
     this.#handles = options.handles ?? handlesAreCookies();
-    this.processes = new ProcessTable(this.#proc);
+    this.#alone = options.alone ?? false;
+    this.processes = new ProcessTable(this.#proc, this.#alone);
     this.#mounts = new NetnsMountTables(this.#proc);
   }
 
@@ -287,9 +291,12 @@ export class NamespaceTable {
       return found;
     };
     if (this.processes.hostNetns !== 0) at(this.processes.hostNetns);
+    const isWanted = (inum: number) => !this.#alone || inum === this.processes.hostNetns;
     for (const process of this.processes.all()) {
-      if (process.netns !== 0) at(process.netns).processes.push(process);
+      const { netns } = process;
+      if (netns !== 0 && isWanted(netns)) at(netns).processes.push(process);
     }
+    if (this.#alone) return all;
     for (const mount of this.#mounts.read()) at(mount.inum).mounts.push(mount);
     return all;
   }
