@@ -80,7 +80,7 @@ export async function snapshotStream(
         if (!(error instanceof TypeError)) throw error;
       }
       await reader.cancel();
-      await ended;
+      await Promise.all([ended, said]);
     },
   });
 }

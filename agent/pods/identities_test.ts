@@ -176,10 +176,13 @@ Deno.test("identities have a source look before a young pod goes by its mount", 
 });
 
 Deno.test("identities wait for a container's name, and not once it has one", async () => {
-  let name: string | undefined;
+  const known: { name?: string } = {};
   const source: IdentitySource = {
     ...sourceOf("", ""),
-    identify: () => name === undefined ? name : { kind: "container", namespace: "container", name },
+    identify: () => {
+      const { name } = known;
+      return name === undefined ? name : { kind: "container", namespace: "container", name };
+    },
   };
   using n = node(source);
   n.proc.put(17, { netns: 20, cgroup: `0::/docker/${CID}\n` });
@@ -188,7 +191,7 @@ Deno.test("identities wait for a container's name, and not once it has one", asy
   const key = { inum: 20, cookie: 7n };
   const unnamed = () => n.identities.mayBeNamed(key, n.identities.identityOf(key));
   assert.equal(unnamed(), true);
-  name = "shop-web-1";
+  known.name = "shop-web-1";
   await n.identities.tick();
   assert.equal(unnamed(), false);
 });
