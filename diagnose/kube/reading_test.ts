@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { ApiError } from "@agent/kubernetes/client.ts";
+import { nameOf } from "./objects.ts";
+import { clusterObjects } from "./reading.ts";
+
+/** An API that has these lists, in pages of two; of all else it has none. */
+function api(lists: Readonly<Record<string, readonly unknown[] | number>>) {
+  const asked: string[] = [];
+  const read = ({ path, parameters }: {
+    readonly path: string;
+    readonly parameters: Readonly<Record<string, string>>;
+  }) => {
+    asked.push(path);
+    const list = lists[path] ?? 404;
+    if (typeof list === "number") throw new ApiError(list, `Cannot ask for ${path}: HTTP ${list}`);
+    const from = Number(parameters["continue"] ?? 0);
+    const more = from + 2 < list.length ? { continue: `${from + 2}` } : {};
+    return Promise.resolve({ metadata: more, items: list.slice(from, from + 2) });
+  };
+  return { asked, read };
+}
+
+const PODS = "/api/v1/pods";
+const pods = ["a", "b", "c"].map((name) => ({
+  metadata: { name, namespace: "n" },
+  spec: { containers: [] },
+}));
+
+Deno.test("a cluster's objects are read page by page, without those it does not have", async () => {
+  const node = { metadata: { name: "x" } };
+  const fake = api({ [PODS]: pods, "/api/v1/nodes": [node, { metadata: 7 }] });
+  const { objects, mistakes } = await clusterObjects(fake);
+  assert.deepEqual(objects.map((each) => `${each.kind} ${nameOf(each)}`), [
+    ...["Pod n/a", "Pod n/b", "Pod n/c", "Node x"],
+  ]);
+  assert.equal(mistakes.length, 1);
+  assert.equal(fake.asked.filter((path) => path === PODS).length, 2);
+  assert.equal(fake.asked.length, 9);
+});
+
+Deno.test("what may not be read is told; without pods there is nothing to say", async () => {
+  const { objects, mistakes } = await clusterObjects(api({ [PODS]: pods, "/api/v1/nodes": 403 }));
+  assert.deepEqual([objects.length, mistakes], [3, ["Cannot ask for /api/v1/nodes: HTTP 403"]]);
+  await assert.rejects(clusterObjects(api({ [PODS]: 403 })), /HTTP 403/);
+  await assert.rejects(clusterObjects(api({ [PODS]: pods, "/api/v1/nodes": 500 })), /HTTP 500/);
+});
