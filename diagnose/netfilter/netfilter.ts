@@ -1,11 +1,18 @@
 /**
- * What a namespace's rules do to a packet.
+ * What a namespace's rules do to a packet: every table that sees it, in the kernel's order.
  *
  * @module
  */
+import { sameAddress } from "../packet/address.ts";
 import type { Packet } from "../packet/packet.ts";
 import type { NamespaceSnapshot } from "../snapshot/format.ts";
+import { parseNft } from "../snapshot/parse.ts";
+import { type Ending, Evaluation, type Next, outcomeOf, type Passage } from "./evaluate.ts";
+import { Iptables, natPriority } from "./iptables.ts";
+import { Ipsets } from "./ipset.ts";
+import { decide, type NatEnd, trackedOf, translate, undecided } from "./nat.ts";
 import type { Hook, Outcome, Surroundings } from "./outcome.ts";
+import type { BaseChain } from "./rules.ts";
 
 export type {
   DeviceFacts,
@@ -16,21 +23,163 @@ export type {
   Surroundings,
 } from "./outcome.ts";
 
+/** When conntrack looks at a packet that is new to the namespace. */
+const CONNTRACK_PRIORITY = -200;
+
+/** One thing that a hook does with a packet. */
+interface Station {
+  readonly priority: number;
+  pass(evaluation: Evaluation, passage: Passage, next: Next): readonly Ending[];
+}
+
 /** The rules of one namespace. */
 export class Netfilter {
   readonly #namespace: NamespaceSnapshot;
+  readonly #sets: Ipsets;
+  readonly #texts = new Map<string, Iptables>();
+  readonly #stations = new Map<string, readonly Station[]>();
 
   constructor(namespace: NamespaceSnapshot) {
     this.#namespace = namespace;
+    this.#sets = new Ipsets(namespace.ipset, this.#because("ipset"));
   }
 
   /** Every way that the packet can leave the hook. */
-  run(_hook: Hook, packet: Packet, _around: Surroundings): readonly Outcome[] {
-    const own = this.#namespace;
-    const texts = [own.iptablesLegacy, own.ip6tablesLegacy, own.iptablesNft, own.ip6tablesNft];
-    const ruled = [...texts, own.nft].some((text) => /^-A |"rule"/m.test(text ?? ""));
+  run(hook: Hook, packet: Packet, around: Surroundings): readonly Outcome[] {
+    const family = packet.source.family === 4 ? "ip" : "ip6";
+    const damage = this.#damage(family);
     const rest = { packet, trace: [], assumptions: [] };
-    if (!ruled) return [{ verdict: "accept", ...rest }];
-    return [{ verdict: "unknown", because: "its rules are not evaluated", ...rest }];
+    if (damage !== undefined) return [{ verdict: "unknown", because: damage, ...rest }];
+    const evaluation = new Evaluation(hook, around);
+    const stations = this.#stationsOf(hook, family);
+    const begins = hook === "prerouting" && around.inDevice !== "lo" || hook === "output" ||
+      hook === "ingress" || hook === "egress";
+    const start = { packet, tracked: !begins, rerouted: false };
+    return go(evaluation, stations, 0, start).map(outcomeOf);
   }
+
+  #because(part: string): string | undefined {
+    const missing = this.#namespace.missing.find((each) => each.part === part);
+    return missing && `the snapshot lacks ${part}: ${missing.because}`;
+  }
+
+  #text(engine: "iptables-legacy" | "iptables-nft", family: "ip" | "ip6"): Iptables {
+    const key = `${engine} ${family}`;
+    const known = this.#texts.get(key);
+    if (known !== undefined) return known;
+    const own = this.#namespace;
+    const text = engine === "iptables-nft"
+      ? family === "ip" ? own.iptablesNft : own.ip6tablesNft
+      : family === "ip"
+      ? own.iptablesLegacy
+      : own.ip6tablesLegacy;
+    const made = new Iptables(text ?? "", { engine, family }, this.#sets);
+    this.#texts.set(key, made);
+    return made;
+  }
+
+  #damage(family: "ip" | "ip6"): string | undefined {
+    for (const engine of ["iptables-legacy", "iptables-nft"] as const) {
+      const [line] = this.#text(engine, family).damage;
+      if (line !== undefined) return `the text of ${engine} is damaged at "${line}"`;
+    }
+    return this.#foreign(family) ? "rules of nftables are not evaluated" : undefined;
+  }
+
+  /** Whether there are rules that iptables does not show. */
+  #foreign(family: "ip" | "ip6"): boolean {
+    const shown = this.#text("iptables-nft", family).tables;
+    return parseNft(this.#namespace.nft ?? "").some(({ rule }) => {
+      if (typeof rule !== "object" || rule === null || !("family" in rule)) return false;
+      if (rule.family === "inet") return true;
+      return rule.family === family && (!("table" in rule) || !shown.includes(`${rule.table}`));
+    });
+  }
+
+  #stationsOf(hook: Hook, family: "ip" | "ip6"): readonly Station[] {
+    const key = `${hook} ${family}`;
+    const known = this.#stations.get(key);
+    if (known !== undefined) return known;
+    const bases = (["iptables-nft", "iptables-legacy"] as const)
+      .flatMap((engine) => this.#text(engine, family).bases(hook));
+    const stations = bases.filter(({ type }) => type !== "nat").map(chainStation);
+    const nat = natPriority(hook);
+    if (nat !== undefined) {
+      stations.push(natStation(nat, bases.filter(({ type }) => type === "nat")));
+    }
+    if (hook === "prerouting" || hook === "output") stations.push(CONNTRACK);
+    stations.sort((one, other) => one.priority - other.priority);
+    this.#stations.set(key, stations);
+    return stations;
+  }
+}
+
+function go(
+  evaluation: Evaluation,
+  stations: readonly Station[],
+  at: number,
+  passage: Passage,
+): readonly Ending[] {
+  const station = stations[at];
+  if (station === undefined) return [{ verdict: "accept", passage, chance: 1, trail: undefined }];
+  return evaluation.remember(
+    `station ${at}`,
+    passage,
+    () => station.pass(evaluation, passage, (later) => go(evaluation, stations, at + 1, later)),
+  );
+}
+
+const CONNTRACK: Station = {
+  priority: CONNTRACK_PRIORITY,
+  pass: (_evaluation, passage, next) => next({ ...passage, tracked: true }),
+};
+
+function chainStation(base: BaseChain): Station {
+  return {
+    priority: base.priority,
+    pass(evaluation, passage, next) {
+      if (base.type !== "route") return evaluation.run(base, passage, next);
+      return evaluation.run(base, passage, (later) => {
+        const moved = differs(passage.packet, later.packet);
+        return next(moved ? { ...later, rerouted: true } : later);
+      }, passage);
+    },
+  };
+}
+
+/** Whether the kernel asks the routes again. */
+function differs(before: Packet, after: Packet): boolean {
+  return before.mark !== after.mark || before.tos !== after.tos ||
+    !sameAddress(before.source, after.source) ||
+    !sameAddress(before.destination, after.destination);
+}
+
+/** All nat chains of a hook: only a connection's first packet asks them, all others follow. */
+function natStation(priority: number, bases: readonly BaseChain[]): Station {
+  const end: NatEnd = priority < 0 ? "destination" : "source";
+  return {
+    priority,
+    pass(evaluation, passage, next) {
+      const connection = trackedOf(passage.packet, passage.tracked);
+      if (connection === undefined) return next(passage);
+      const apply = (later: Passage) => next(natted(evaluation, later, end));
+      const ask = (at: number, later: Passage): readonly Ending[] => {
+        const base = bases[at];
+        const own = later.packet.connection;
+        if (!undecided(own, end)) return apply(later);
+        if (base === undefined) return apply({ ...later, packet: decide(later.packet, end) });
+        return evaluation.run(base, later, (more) => ask(at + 1, more));
+      };
+      return ask(0, passage);
+    },
+  };
+}
+
+function natted(evaluation: Evaluation, passage: Passage, end: NatEnd): Passage {
+  const packet = translate(passage.packet, end);
+  const { original, reply, direction } = packet.connection;
+  const [from, to] = direction === "original" ? [original, reply] : [reply, original];
+  const { hook } = evaluation.moment(passage);
+  const moved = hook === "output" && !sameAddress(from.destination, to.source);
+  return { ...passage, packet, rerouted: passage.rerouted || moved };
 }

@@ -1,0 +1,342 @@
+/**
+ * Takes a packet through chains, on every way that it may take.
+ *
+ * A rule in doubt divides the way; ways that come to the same packet at the same rule are one
+ * again, so that a thousand doubts do not make 2^1000 ways.
+ *
+ * @module
+ */
+import type { Packet } from "../packet/packet.ts";
+import type { Outcome, RealServer, RuleReference, Surroundings } from "./outcome.ts";
+import type { BaseChain, Branch, Candidates, Chain, Moment, Rule, Step } from "./rules.ts";
+import type { Doubt } from "./truth.ts";
+
+/** How deep chains may jump, and goto without coming back; the kernel refuses loops. */
+const JUMPS_MAX = 512;
+/** Rules that one question may look at. */
+const STEPS_MAX = 4_000_000;
+/** Doubts on one way. */
+const DOUBTS_MAX = 1_500;
+
+/** A packet between two rules. */
+export interface Passage {
+  readonly packet: Packet;
+  readonly tracked: boolean;
+  readonly rerouted: boolean;
+  readonly proxy?: NonNullable<Outcome["proxy"]>;
+}
+
+/** A list that grows at its front, so that ways that join can share what follows. */
+interface Trail {
+  readonly reference?: RuleReference;
+  readonly assumption?: string;
+  readonly rest: Trail | undefined;
+}
+
+/** One way's end. */
+export interface Ending {
+  readonly verdict: Outcome["verdict"];
+  readonly passage: Passage;
+  readonly by?: RuleReference;
+  readonly because?: string;
+  readonly server?: RealServer;
+  /** 1 if it is the only one; undefined if it cannot be known. */
+  readonly chance: number | undefined;
+  readonly trail: Trail | undefined;
+}
+
+/** What follows a base chain that lets the packet go on. */
+export type Next = (passage: Passage) => readonly Ending[];
+
+/** Where to go on when a chain ends. */
+interface Frame {
+  readonly candidates: Candidates;
+  readonly position: number;
+  readonly depth: number;
+  /** Equal for two frames that go on alike. */
+  readonly key: string;
+  readonly parent: Frame | undefined;
+}
+
+/** One question: it counts its steps, and remembers what it has answered. */
+export class Evaluation {
+  readonly #hook: Moment["hook"];
+  readonly #around: Surroundings;
+  readonly #numbers = new Map<object | string, number>();
+  readonly #known = new Map<string, readonly Ending[]>();
+  #steps = 0;
+  #doubts = 0;
+  #forked = false;
+
+  constructor(hook: Moment["hook"], around: Surroundings) {
+    this.#hook = hook;
+    this.#around = around;
+  }
+
+  /** What rules are asked with. */
+  moment({ packet, tracked }: Passage): Moment {
+    return { hook: this.#hook, around: this.#around, packet, tracked };
+  }
+
+  /** The same answer for the same passage, once doubts have divided the way. */
+  remember(key: string, passage: Passage, answer: () => readonly Ending[]): readonly Ending[] {
+    if (!this.#forked) return answer();
+    const whole = `${key} ${this.#number(describe(passage))}`;
+    const known = this.#known.get(whole);
+    if (known !== undefined) return known;
+    const found = answer();
+    this.#known.set(whole, found);
+    return found;
+  }
+
+  /**
+   * Takes the packet through a base chain, and where that lets it go on, to what is next; `from`
+   * is named if that depends on how the packet came.
+   */
+  run(base: BaseChain, passage: Passage, next: Next, from?: Passage): readonly Ending[] {
+    const frame = this.#enter(base.chain, passage.packet, undefined, 0);
+    const key = from === undefined ? frame.key : `${this.#number(describe(from))}!${frame.key}`;
+    return this.#walk(base, { ...frame, key }, passage, next);
+  }
+
+  #number(thing: object | string): number {
+    const known = this.#numbers.get(thing);
+    if (known !== undefined) return known;
+    this.#numbers.set(thing, this.#numbers.size);
+    return this.#numbers.size - 1;
+  }
+
+  #enter(chain: Chain, packet: Packet, parent: Frame | undefined, depth: number): Frame {
+    const key = `${this.#number(chain)}/${parent?.key ?? ""}:${parent?.position ?? ""}`;
+    return { candidates: chain.candidates(packet), position: 0, depth, key, parent };
+  }
+
+  #walk(base: BaseChain, start: Frame, from: Passage, next: Next): readonly Ending[] {
+    let frame: Frame = start;
+    let passage = from;
+    let trail: Trail | undefined;
+    for (;;) {
+      const rule: Rule | undefined = frame.candidates(frame.position);
+      if (rule === undefined) {
+        if (frame.parent === undefined) return prepend(trail, this.#policy(base, passage, next));
+        frame = frame.parent;
+        continue;
+      }
+      if (++this.#steps > STEPS_MAX) return [lost(rule, passage, "it takes too many steps")];
+      const step = rule.step(this.moment(passage));
+      frame = { ...frame, position: frame.position + 1 };
+      if (step.kind === "miss") continue;
+      if (step.kind === "fork") {
+        return prepend(trail, this.#fork(base, frame, rule, step, passage, next));
+      }
+      if (step.packet !== passage.packet || step.kind !== "next") {
+        trail = { reference: rule.reference, rest: trail };
+        passage = { ...passage, packet: step.packet };
+      }
+      if (step.kind === "end") return prepend(trail, this.#end(rule, step, passage, next));
+      if (step.kind === "next") {
+        if (step.assumption !== undefined) trail = { assumption: step.assumption, rest: trail };
+        continue;
+      }
+      const to = this.#turn(base, frame, rule, step, passage);
+      if (to === undefined) return prepend(trail, this.#policy(base, passage, next));
+      if ("verdict" in to) return prepend(trail, [to]);
+      frame = to;
+    }
+  }
+
+  /** Where a jump, a goto or a return leads; undefined for the end of the base chain. */
+  #turn(
+    base: BaseChain,
+    frame: Frame,
+    rule: Rule,
+    step: Extract<Step, { kind: "return" | "jump" | "goto" }>,
+    passage: Passage,
+  ): Frame | Ending | undefined {
+    if (step.kind === "return") return frame.parent;
+    const chain = base.chains(step.chain);
+    if (chain === undefined) return lost(rule, passage, `there is no chain "${step.chain}"`);
+    if (frame.depth >= JUMPS_MAX) {
+      return lost(rule, passage, "its chains lead back to themselves");
+    }
+    const parent = step.kind === "jump" ? frame : frame.parent;
+    return this.#enter(chain, passage.packet, parent, frame.depth + 1);
+  }
+
+  #fork(
+    base: BaseChain,
+    frame: Frame,
+    rule: Rule,
+    { doubt, branches }: Extract<Step, { kind: "fork" }>,
+    passage: Passage,
+    next: Next,
+  ): readonly Ending[] {
+    this.#forked = true;
+    if (this.#doubts >= DOUBTS_MAX) return [lost(rule, passage, "too many rules are in doubt")];
+    this.#doubts++;
+    const ends = branches.map((branch) => {
+      const only: Rule = { reference: rule.reference, step: () => branch.step };
+      const first = (position: number) =>
+        position === frame.position - 1 ? only : frame.candidates(position);
+      const goesOn = branch.step.kind === "miss" ||
+        branch.step.kind === "next" && branch.step.packet === passage.packet;
+      if (!goesOn) {
+        const again = { ...frame, candidates: first, position: frame.position - 1 };
+        return this.#walk(base, again, passage, next);
+      }
+      return this.remember(`${frame.key}:${frame.position}`, passage, () => {
+        return this.#walk(base, frame, passage, next);
+      });
+    });
+    this.#doubts--;
+    return combine(doubt, rule, passage, branches, ends);
+  }
+
+  #end(
+    rule: Rule,
+    step: Extract<Step, { kind: "end" }>,
+    passage: Passage,
+    next: Next,
+  ): readonly Ending[] {
+    const trail = step.assumption === undefined
+      ? undefined
+      : { assumption: step.assumption, rest: undefined };
+    const proxied = step.proxy === undefined ? passage : { ...passage, proxy: step.proxy };
+    if (step.verdict === "accept") return prepend(trail, next(proxied));
+    return [{
+      verdict: step.verdict,
+      passage: proxied,
+      by: rule.reference,
+      ...(step.because === undefined ? {} : { because: step.because }),
+      ...(step.server === undefined ? {} : { server: step.server }),
+      chance: 1,
+      trail,
+    }];
+  }
+
+  #policy(base: BaseChain, passage: Passage, next: Next): readonly Ending[] {
+    if (base.policy === "accept") return next(passage);
+    return [{ verdict: "drop", passage, by: base.policyReference, chance: 1, trail: undefined }];
+  }
+}
+
+function lost(rule: Rule, passage: Passage, because: string): Ending {
+  return { verdict: "unknown", passage, by: rule.reference, because, chance: 1, trail: undefined };
+}
+
+/** The trail was gathered backwards; what follows it was not. */
+function prepend(trail: Trail | undefined, endings: readonly Ending[]): readonly Ending[] {
+  if (trail === undefined) return endings;
+  return endings.map((ending) => {
+    let whole = ending.trail;
+    for (let part: Trail | undefined = trail; part !== undefined; part = part.rest) {
+      whole = { ...part, rest: whole };
+    }
+    return { ...ending, trail: whole };
+  });
+}
+
+/** What is equal for passages that rules cannot tell apart. */
+export function describe(passage: Passage): string {
+  const { packet, tracked, rerouted, proxy } = passage;
+  return JSON.stringify(
+    [packetKey(packet), tracked, rerouted, proxy ?? null],
+    (_, value) => typeof value === "bigint" ? `${value}` : value,
+  );
+}
+
+const packetKeys = new WeakMap<Packet, string>();
+
+function packetKey(packet: Packet): string {
+  const known = packetKeys.get(packet);
+  if (known !== undefined) return known;
+  const sorted = Object.entries(packet).sort(([a], [b]) => a < b ? -1 : 1);
+  const key = JSON.stringify(sorted, (_, value) => typeof value === "bigint" ? `${value}` : value);
+  packetKeys.set(packet, key);
+  return key;
+}
+
+function keyOf({ verdict, passage, server }: Ending): string {
+  // What becomes of a packet that dies, or leaves for user space, makes no difference.
+  if (verdict === "drop" || verdict === "reject") return verdict;
+  return `${verdict} ${describe(passage)} ${server?.address.bits ?? ""} ${server?.port ?? ""}`;
+}
+
+function combine(
+  doubt: Doubt,
+  rule: Rule,
+  passage: Passage,
+  branches: readonly Branch[],
+  ends: readonly (readonly Ending[])[],
+): readonly Ending[] {
+  if (doubt.kind === "chance") return weighed(branches, ends);
+  const last = ends.at(-1) ?? [];
+  const keys = ends.map((each) => new Set(each.map(keyOf)));
+  const [first] = keys;
+  const alike = keys.every((each) =>
+    each.size === first?.size && [...each].every((key) => first.has(key))
+  );
+  if (alike) return last;
+  const dead = ends.flat().every(({ verdict }) => verdict === "drop" || verdict === "reject");
+  if (dead) return last;
+  return [{
+    verdict: "unknown",
+    passage,
+    by: rule.reference,
+    because: doubt.because,
+    chance: 1,
+    trail: undefined,
+  }];
+}
+
+/** All that can happen; what happens alike in two branches is once. */
+function weighed(
+  branches: readonly Branch[],
+  ends: readonly (readonly Ending[])[],
+): readonly Ending[] {
+  const found = new Map<string, Ending>();
+  ends.forEach((each, at) => {
+    const weight = branches[at]?.chance;
+    for (const ending of each) {
+      const key = keyOf(ending);
+      const known = found.get(key);
+      found.set(key, {
+        ...(known ?? ending),
+        chance: sum(known === undefined ? 0 : known.chance, product(ending.chance, weight)),
+      });
+    }
+  });
+  const [only, ...more] = found.values();
+  return only !== undefined && more.length === 0 ? [{ ...only, chance: 1 }] : [...found.values()];
+}
+
+function sum(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? undefined : one + other;
+}
+
+function product(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? undefined : one * other;
+}
+
+/** What the walk is told of an ending. */
+export function outcomeOf(ending: Ending): Outcome {
+  const trace: RuleReference[] = [];
+  const assumptions: string[] = [];
+  for (let part = ending.trail; part !== undefined; part = part.rest) {
+    if (part.reference !== undefined) trace.push(part.reference);
+    if (part.assumption !== undefined) assumptions.push(part.assumption);
+  }
+  const { verdict, passage, by, because, chance, server } = ending;
+  return {
+    verdict,
+    packet: passage.packet,
+    ...(by === undefined ? {} : { by }),
+    ...(because === undefined ? {} : { because }),
+    ...(chance === undefined || chance === 1 ? {} : { chance }),
+    trace,
+    assumptions: [...new Set(assumptions)],
+    ...(passage.rerouted ? { rerouted: true } : {}),
+    ...(server === undefined ? {} : { server }),
+    ...(passage.proxy === undefined ? {} : { proxy: passage.proxy }),
+  };
+}

@@ -1,0 +1,293 @@
+/** The rules that a template checker gets wrong, each with what the kernel does. */
+import assert from "node:assert/strict";
+import { endsOf, iptables, only, packetOf } from "../../tests/made_rules.ts";
+import type { Hook, Outcome } from "./netfilter.ts";
+
+const POD = "10.244.1.2";
+const NEW = packetOf(POD, "10.244.2.2", 80);
+
+function forwarded(rules: string, packet = NEW): Outcome {
+  return only(iptables({ filter: rules }, "forward", packet));
+}
+
+/** Situations, the rules of table filter, and the verdict in FORWARD. */
+const CASES: readonly (readonly [string, string, Outcome["verdict"]])[] = [
+  [
+    "a new packet is not invalid",
+    `:KUBE-FORWARD - [0:0]
+     -A FORWARD -j KUBE-FORWARD
+     -A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP`,
+    "accept",
+  ],
+  ["REJECT ends it", "-A FORWARD -p tcp -m tcp --dport 80 -j REJECT", "reject"],
+  [
+    "a range of ports elsewhere does not hide a DROP",
+    `-A INPUT -p tcp -m tcp --dport 30000:32767 -j ACCEPT
+     -A FORWARD -j DROP`,
+    "drop",
+  ],
+  [
+    "TCP flags elsewhere do not hide a DROP",
+    `-A FORWARD -p tcp -m tcp --tcp-flags FIN,SYN FIN,SYN -j ACCEPT
+     -A FORWARD -j DROP`,
+    "drop",
+  ],
+  [
+    "nfacct counts, and decides nothing",
+    "-A FORWARD -m conntrack --ctstate INVALID -m nfacct --nfacct-name x -j DROP",
+    "accept",
+  ],
+  ["an interface may be a beginning", "-A FORWARD -i eth+ -j DROP", "drop"],
+  ["an interface may be another beginning", "-A FORWARD -i cali+ -j DROP", "accept"],
+  ["the outgoing interface counts", "-A FORWARD -o eth1 -j DROP", "drop"],
+  ["only the outgoing interface counts", "-A FORWARD -o eth0 -j DROP", "accept"],
+  [
+    "an empty chain leads back to its caller's next rule",
+    `:A - [0:0]
+     :C - [0:0]
+     -A FORWARD -j A
+     -A A -j C
+     -A A -j DROP`,
+    "drop",
+  ],
+  [
+    "nested jumps come to an end",
+    `:U - [0:0]
+     :A - [0:0]
+     :C - [0:0]
+     -A FORWARD -j U
+     -A FORWARD -j A
+     -A A -j C
+     -A A -j RETURN`,
+    "accept",
+  ],
+  [
+    "goto does not come back",
+    `:A - [0:0]
+     -A FORWARD -g A
+     -A FORWARD -j DROP`,
+    "accept",
+  ],
+  [
+    "goto comes back to the last jump",
+    `:A - [0:0]
+     :B - [0:0]
+     -A FORWARD -j A
+     -A FORWARD -j DROP
+     -A A -g B
+     -A A -j ACCEPT`,
+    "drop",
+  ],
+  [
+    "LOG goes on",
+    `-A FORWARD -j LOG --log-prefix "-j ACCEPT "
+     -A FORWARD -j DROP`,
+    "drop",
+  ],
+  [
+    "a list of ports may be negated",
+    "-A FORWARD -p tcp -m multiport ! --dports 80,443 -j DROP",
+    "accept",
+  ],
+  ["a policy drops", ":FORWARD DROP [0:0]", "drop"],
+  ["a negated source keeps its own", "-A FORWARD ! -s 10.244.0.0/16 -j DROP", "accept"],
+  ["a negated source takes all others", "-A FORWARD ! -s 192.168.0.0/16 -j DROP", "drop"],
+  [
+    "probability 0 is never",
+    "-A FORWARD -m statistic --mode random --probability 0.00000000000 -j DROP",
+    "accept",
+  ],
+];
+
+for (const [name, rules, verdict] of CASES) {
+  Deno.test(`Netfilter knows that ${name}`, () => {
+    assert.equal(forwarded(rules).verdict, verdict);
+  });
+}
+
+Deno.test("Netfilter finds a drop after a mark, and keeps the mark", () => {
+  const rules = `-A FORWARD -j MARK --set-xmark 0x4000/0x4000
+    -A FORWARD -j DROP`;
+  const { verdict, packet, by, trace } = forwarded(rules);
+  assert.deepEqual([verdict, packet.mark], ["drop", 0x4000]);
+  assert.deepEqual([by?.chain, by?.number, by?.text], ["FORWARD", 2, "-A FORWARD -j DROP"]);
+  assert.deepEqual(trace.map(({ number }) => number), [1, 2]);
+});
+
+Deno.test("Netfilter finds the source that INPUT drops", () => {
+  const rules = { filter: "-A INPUT -s 192.168.0.2/32 -j DROP" };
+  const from = (source: string) => only(iptables(rules, "input", packetOf(source, "10.0.0.1", 80)));
+  assert.equal(from("192.168.0.2").verdict, "drop");
+  assert.equal(from("192.168.0.3").verdict, "accept");
+});
+
+const SERVICE = `
+  :KUBE-SERVICES - [0:0]
+  :KUBE-SVC-A - [0:0]
+  :KUBE-SEP-1 - [0:0]
+  -A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+  -A KUBE-SERVICES -d 10.96.0.10/32 -p tcp -m comment --comment "a:b" -m tcp --dport 80 \
+-j KUBE-SVC-A
+  -A KUBE-SVC-A -m comment --comment "a:b -> 10.244.2.2:8080" -j KUBE-SEP-1
+  -A KUBE-SEP-1 -p tcp -m comment --comment "a:b" -m tcp \
+-j DNAT --to-destination 10.244.2.2:8080`;
+
+Deno.test("Netfilter rewrites a service's destination", () => {
+  const outcome = only(iptables({ nat: SERVICE }, "prerouting", packetOf(POD, "10.96.0.10", 80)));
+  assert.equal(outcome.verdict, "accept");
+  assert.equal(endsOf(outcome.packet), "10.244.1.2:40000 > 10.244.2.2:8080");
+  assert.equal(outcome.trace.length, 4);
+  const { reply } = outcome.packet.connection;
+  assert.deepEqual([reply.sourcePort, reply.destinationPort], [8080, 40_000]);
+  const rules = { filter: "-A FORWARD -p tcp -m tcp --dport 8080 -j DROP" };
+  assert.equal(only(iptables(rules, "forward", outcome.packet)).verdict, "drop");
+});
+
+Deno.test("Netfilter rewrites the source by MASQUERADE and SNAT", () => {
+  const after = (rule: string) =>
+    only(iptables({ nat: `-A POSTROUTING ${rule}` }, "postrouting", NEW));
+  const masqueraded = after("-s 10.244.0.0/16 -j MASQUERADE --random-fully");
+  assert.equal(endsOf(masqueraded.packet), "10.0.1.1:40000 > 10.244.2.2:80");
+  assert.equal(masqueraded.verdict, "accept");
+  assert.equal(
+    endsOf(after("-j SNAT --to-source 192.0.2.7:5000").packet),
+    "192.0.2.7:5000 > 10.244.2.2:80",
+  );
+});
+
+Deno.test("Netfilter asks a set", () => {
+  const ipset = "create blocked hash:ip family inet hashsize 1024 maxelem 65536\n" +
+    "add blocked 10.244.2.2\n";
+  const rules = { filter: "-A FORWARD -m set --match-set blocked dst -j DROP" };
+  assert.equal(only(iptables(rules, "forward", NEW, {}, { ipset })).verdict, "drop");
+  const other = packetOf(POD, "10.244.2.3", 80);
+  assert.equal(only(iptables(rules, "forward", other, {}, { ipset })).verdict, "accept");
+  const unknown = only(iptables(rules, "forward", NEW));
+  assert.deepEqual([unknown.verdict, unknown.by?.number], ["unknown", 1]);
+});
+
+Deno.test("Netfilter asks the type of the source, not of the destination", () => {
+  const rules = { filter: "-A OUTPUT -m addrtype --src-type LOCAL -j DROP" };
+  const local = { ...packetOf("10.0.0.1", "10.244.2.2", 80) };
+  assert.equal(only(iptables(rules, "output", local)).verdict, "drop");
+  assert.equal(only(iptables(rules, "output", NEW)).verdict, "accept");
+});
+
+Deno.test("Netfilter sees the outer packet of a tunnel", () => {
+  const rules = { filter: "-A OUTPUT -p udp -m udp --dport 8472 -j DROP" };
+  const outer = packetOf("192.168.0.1", "192.168.0.2", 8472, { protocol: 17, inner: NEW });
+  assert.equal(only(iptables(rules, "output", outer)).verdict, "drop");
+  const address = { filter: "-A FORWARD -d 10.244.2.2/32 -j DROP" };
+  assert.equal(only(iptables(address, "forward", NEW)).verdict, "drop");
+});
+
+Deno.test("Netfilter keeps what is unknown to its rule", () => {
+  const rules = `-A FORWARD -m geoip --source-country XX -j DROP
+    -A FORWARD -p udp -j DROP`;
+  const unknown = forwarded(rules);
+  assert.deepEqual([unknown.verdict, unknown.by?.number], ["unknown", 1]);
+  assert.match(unknown.because ?? "", /match "geoip" is not known/);
+  const udp = packetOf(POD, "10.244.2.2", 53, { protocol: 17 });
+  const known = forwarded(rules, udp);
+  assert.deepEqual([known.verdict, known.by?.number], ["drop", 2]);
+  const logged = "-A FORWARD -m geoip --source-country XX -j LOG";
+  assert.equal(forwarded(logged).verdict, "accept");
+  const target = forwarded("-A FORWARD -j FROBNICATE --at 3");
+  assert.deepEqual([target.verdict, target.by?.number], ["unknown", 1]);
+  const elsewhere = "-A FORWARD -d 10.9.9.9/32 -m geoip --source-country XX -j DROP";
+  assert.equal(forwarded(elsewhere).verdict, "accept");
+});
+
+Deno.test("Netfilter follows chance on every branch, with its probability", () => {
+  const rules = `:SVC - [0:0]
+    -A PREROUTING -j SVC
+    -A SVC -m statistic --mode random --probability 0.33333333349 -j TO11
+    -A SVC -m statistic --mode random --probability 0.50000000000 -j TO12
+    -A SVC -p tcp -j DNAT --to-destination 10.0.0.13:80
+    :TO11 - [0:0]
+    -A TO11 -p tcp -j DNAT --to-destination 10.0.0.11:80
+    :TO12 - [0:0]
+    -A TO12 -p tcp -j DNAT --to-destination 10.0.0.12:80`;
+  const outcomes = iptables({ nat: rules }, "prerouting", NEW);
+  assert.deepEqual(
+    outcomes.map(({ packet, chance }) => [endsOf(packet), chance?.toFixed(3)]),
+    ["10.0.0.11", "10.0.0.12", "10.0.0.13"].map((to) => [
+      `10.244.1.2:40000 > ${to}:80`,
+      "0.333",
+    ]),
+  );
+});
+
+Deno.test("Netfilter does not divide the way for what makes no difference", () => {
+  const limited = "-A FORWARD -m limit --limit 1/sec -j ACCEPT\n".repeat(400);
+  assert.equal(forwarded(limited).verdict, "accept");
+  const marks = Array.from(
+    { length: 60 },
+    (_, at) => `-A FORWARD -m limit --limit 1/sec -j MARK --set-xmark 0x${at % 2}/0xffffffff`,
+  ).join("\n");
+  const outcomes = iptables({ filter: marks }, "forward", NEW);
+  assert.deepEqual(outcomes.map(({ packet }) => packet.mark).sort(), [0, 1]);
+});
+
+Deno.test("Netfilter refuses chains that lead back to themselves", () => {
+  const looped = `:A - [0:0]
+    :B - [0:0]
+    -A FORWARD -j A
+    -A A -j B
+    -A B -j A`;
+  for (const rules of [looped, looped.replaceAll("-A A -j", "-A A -g").replace("B -j", "B -g")]) {
+    const { verdict, because } = forwarded(rules);
+    assert.equal(verdict, "unknown");
+    assert.match(because ?? "", /lead back to themselves/);
+  }
+});
+
+Deno.test("Netfilter answers by the connection's translation, and asks no rule", () => {
+  const rules = { nat: "-A PREROUTING -j DNAT --to-destination 10.9.9.9" };
+  const first = only(iptables({ nat: SERVICE }, "prerouting", packetOf(POD, "10.96.0.10", 80)));
+  const { connection } = first.packet;
+  const answer = packetOf("10.244.2.2", POD, 40_000, {
+    sourcePort: 8080,
+    tcpFlags: 18,
+  });
+  const tracked = { ...connection, state: "established", direction: "reply" } as const;
+  const before = only(iptables(rules, "prerouting", { ...answer, connection: tracked }));
+  assert.equal(endsOf(before.packet), "10.244.2.2:8080 > 10.244.1.2:40000");
+  const after = only(iptables(rules, "postrouting", before.packet));
+  assert.equal(endsOf(after.packet), "10.96.0.10:80 > 10.244.1.2:40000");
+});
+
+Deno.test("Netfilter asks tables in the kernel's order, and conntrack between them", () => {
+  const rules = {
+    raw: "-A PREROUTING -p tcp -m tcp --dport 80 -j CT --notrack",
+    mangle: `-A PREROUTING -m conntrack --ctstate UNTRACKED -j MARK --set-xmark 0x1/0x1
+      -A PREROUTING -m conntrack --ctstate NEW -j MARK --set-xmark 0x2/0x2`,
+    nat: "-A PREROUTING -j DNAT --to-destination 10.9.9.9",
+  };
+  const untracked = only(iptables(rules, "prerouting", NEW));
+  assert.equal(untracked.packet.mark, 1);
+  assert.equal(endsOf(untracked.packet), "10.244.1.2:40000 > 10.244.2.2:80");
+  const tracked = only(iptables(rules, "prerouting", packetOf(POD, "10.244.2.2", 81)));
+  assert.equal(tracked.packet.mark, 2);
+  assert.equal(endsOf(tracked.packet), "10.244.1.2:40000 > 10.9.9.9:81");
+});
+
+Deno.test("Netfilter says when the route is asked again", () => {
+  const run = (tables: Readonly<Record<string, string>>, hook: Hook) =>
+    only(iptables(tables, hook, NEW)).rerouted;
+  assert.equal(run({ mangle: "-A OUTPUT -j MARK --set-xmark 0x1/0x1" }, "output"), true);
+  assert.equal(run({ nat: "-A OUTPUT -j DNAT --to-destination 10.9.9.9" }, "output"), true);
+  assert.equal(run({ filter: "-A OUTPUT -j ACCEPT" }, "output"), undefined);
+  assert.equal(
+    run({ mangle: "-A PREROUTING -j MARK --set-xmark 0x1/0x1" }, "prerouting"),
+    undefined,
+  );
+});
+
+Deno.test("Netfilter says where a text is damaged", () => {
+  const outcome = only(
+    iptables({ filter: "-A FORWARD -j ACCEPT\n-A NOWHERE -j DROP" }, "forward", NEW),
+  );
+  assert.equal(outcome.verdict, "unknown");
+  assert.match(outcome.because ?? "", /iptables-legacy is damaged at "-A NOWHERE -j DROP"/);
+});
