@@ -17,6 +17,8 @@ const JUMPS_MAX = 512;
 const STEPS_MAX = 4_000_000;
 /** Doubts on one way. */
 const DOUBTS_MAX = 1_500;
+/** Doubts of one question: more than a service of the largest kind has endpoints. */
+const FORKS_MAX = 5_000;
 
 /** A packet between two rules. */
 export interface Passage {
@@ -66,7 +68,7 @@ export class Evaluation {
   readonly #known = new Map<string, readonly Ending[]>();
   #steps = 0;
   #doubts = 0;
-  #forked = false;
+  #forks = 0;
 
   constructor(hook: Moment["hook"], around: Surroundings) {
     this.#hook = hook;
@@ -80,7 +82,7 @@ export class Evaluation {
 
   /** The same answer for the same passage, once doubts have divided the way. */
   remember(key: string, passage: Passage, answer: () => readonly Ending[]): readonly Ending[] {
-    if (!this.#forked) return answer();
+    if (this.#forks === 0) return answer();
     const whole = `${key} ${this.#number(describe(passage))}`;
     const known = this.#known.get(whole);
     if (known !== undefined) return known;
@@ -136,6 +138,7 @@ export class Evaluation {
       if (step.kind === "end") return prepend(trail, this.#end(rule, step, passage, next));
       if (step.kind === "next") {
         if (step.assumption !== undefined) trail = { assumption: step.assumption, rest: trail };
+        if (step.proxy !== undefined) passage = { ...passage, proxy: step.proxy };
         continue;
       }
       const to = this.#turn(base, frame, rule, step, passage);
@@ -171,15 +174,17 @@ export class Evaluation {
     passage: Passage,
     next: Next,
   ): readonly Ending[] {
-    this.#forked = true;
-    if (this.#doubts >= DOUBTS_MAX) return [lost(rule, passage, "too many rules are in doubt")];
+    if (this.#doubts >= DOUBTS_MAX || ++this.#forks > FORKS_MAX) {
+      return [lost(rule, passage, "too many rules are in doubt")];
+    }
     this.#doubts++;
     const ends = branches.map((branch) => {
       const only: Rule = { reference: rule.reference, step: () => branch.step };
       const first = (position: number) =>
         position === frame.position - 1 ? only : frame.candidates(position);
       const goesOn = branch.step.kind === "miss" ||
-        branch.step.kind === "next" && branch.step.packet === passage.packet;
+        branch.step.kind === "next" && branch.step.packet === passage.packet &&
+          branch.step.proxy === undefined;
       if (!goesOn) {
         const again = { ...frame, candidates: first, position: frame.position - 1 };
         return this.#walk(base, again, passage, next);

@@ -78,8 +78,8 @@ export class Iptables {
     return [...this.#tables.keys()];
   }
 
-  /** The chains that a hook begins with. */
-  bases(hook: Hook): BaseChain[] {
+  /** The chains that a hook begins with; `age` says how young one is. */
+  bases(hook: Hook, age: (table: string, chain: string) => number): BaseChain[] {
     const name = BUILT_IN[hook];
     if (name === undefined) return [];
     return [...this.#tables.values()].flatMap((table) => {
@@ -106,6 +106,7 @@ export class Iptables {
           text: `-P ${name} ${chain.written.policy}`,
           ...(chain.written.packets === undefined ? {} : { packets: chain.written.packets }),
         },
+        age: age(table.name, name),
       }];
     });
   }

@@ -77,7 +77,7 @@ const STATUS: Readonly<Record<string, (connection: Connection) => Truth>> = {
   NONE: () => false,
   EXPECTED: ({ state }) => state === "related",
   SEEN_REPLY: ({ state, direction }) => state === "established" || direction === "reply",
-  CONFIRMED: ({ state }) => state === "established",
+  CONFIRMED: ({ state, confirmed }) => confirmed === true || state === "established",
   ASSURED: ({ state }) =>
     state === "established" ? unknown("how far the connection got is not known") : false,
 };

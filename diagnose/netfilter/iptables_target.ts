@@ -107,10 +107,15 @@ function natParts(addresses: string, ports: string | undefined) {
   return { ...(range && { addresses: range }), ...(parsed && { ports: parsed }) };
 }
 
+function randomly(value: (name: string) => string | undefined): boolean {
+  return value("--random") !== undefined || value("--random-fully") !== undefined;
+}
+
 function translateTo(option: string, where: "source" | "destination"): Target {
   return (value) => {
     const range = natRange(value(option));
-    return range && ((moment) => natStep(moment, { ...range, end: where }));
+    const random = randomly(value);
+    return range && ((moment) => natStep(moment, { ...range, end: where, random }));
   };
 }
 
@@ -119,7 +124,8 @@ function portsOnly(where: "masquerade" | "redirect"): Target {
     const text = value("--to-ports");
     const ports = text === undefined ? undefined : parsePorts(text, "-");
     if (text !== undefined && ports === undefined) return undefined;
-    return (moment) => natStep(moment, { end: where, ...(ports && { ports }) });
+    const random = randomly(value);
+    return (moment) => natStep(moment, { end: where, random, ...(ports && { ports }) });
   };
 }
 

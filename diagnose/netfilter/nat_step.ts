@@ -26,7 +26,11 @@ export interface Translation {
   readonly ports?: PortRange;
   /** Only the leading bits are translated. */
   readonly prefix?: Prefix;
+  /** The kernel takes any port for the sender. */
+  readonly random?: boolean;
 }
+
+const RANDOM = "the sender's port is another by chance, and is taken for the same";
 
 /** `10.0.0.1`, or `10.0.0.1-10.0.0.9`. */
 export function addressRange(text: string): readonly [Address, Address] | undefined {
@@ -52,10 +56,11 @@ export function natStep(moment: Moment, translation: Translation): Step {
   if (targets.length === 0) {
     return { kind: "end", verdict: "drop", packet, because: "its device has no address" };
   }
-  if (targets.length === 1) return decided(moment, end, targets[0], translation.ports);
+  const one = (address: Address | undefined) => decided(moment, end, address, translation);
+  if (targets.length === 1) return one(targets[0]);
   const branches: Branch[] = targets.map((address) => ({
     chance: 1 / targets.length,
-    step: decided(moment, end, address, translation.ports),
+    step: one(address),
   }));
   return { kind: "fork", doubt: { kind: "chance" }, branches };
 }
@@ -64,13 +69,14 @@ function decided(
   { packet }: Moment,
   end: "source" | "destination",
   address: Address | undefined,
-  ports: PortRange | undefined,
+  { ports, random = false }: Translation,
 ): Step {
   const own = packet[`${end}Port`];
   const kept = ports === undefined || own === undefined ||
     ports.from <= own && own <= ports.to;
   if (kept && (ports === undefined || ports.from !== ports.to)) {
-    return { kind: "end", verdict: "accept", packet: decide(packet, end, address) };
+    const assumption = random && own !== undefined ? { assumption: RANDOM } : {};
+    return { kind: "end", verdict: "accept", packet: decide(packet, end, address), ...assumption };
   }
   const changed = decide(packet, end, address, ports?.from);
   const one = ports?.from === ports?.to;

@@ -6,11 +6,12 @@
 import { sameAddress } from "../packet/address.ts";
 import type { Packet } from "../packet/packet.ts";
 import type { NamespaceSnapshot } from "../snapshot/format.ts";
-import { parseNft } from "../snapshot/parse.ts";
 import { type Ending, Evaluation, type Next, outcomeOf, type Passage } from "./evaluate.ts";
 import { Iptables, natPriority } from "./iptables.ts";
 import { Ipsets } from "./ipset.ts";
+import { Ipvs } from "./ipvs.ts";
 import { decide, type NatEnd, trackedOf, translate, undecided } from "./nat.ts";
+import { Nft } from "./nft.ts";
 import type { Hook, Outcome, Surroundings } from "./outcome.ts";
 import type { BaseChain } from "./rules.ts";
 
@@ -32,12 +33,17 @@ interface Station {
   pass(evaluation: Evaluation, passage: Passage, next: Next): readonly Ending[];
 }
 
+/** Whose rules a packet meets: those of IP, or those of a bridge that it passes. */
+export type Layer = "ip" | "bridge";
+
 /** The rules of one namespace. */
 export class Netfilter {
   readonly #namespace: NamespaceSnapshot;
   readonly #sets: Ipsets;
   readonly #texts = new Map<string, Iptables>();
   readonly #stations = new Map<string, readonly Station[]>();
+  #nft: Nft | string | undefined;
+  #ipvs: Ipvs | undefined;
 
   constructor(namespace: NamespaceSnapshot) {
     this.#namespace = namespace;
@@ -45,22 +51,43 @@ export class Netfilter {
   }
 
   /** Every way that the packet can leave the hook. */
-  run(hook: Hook, packet: Packet, around: Surroundings): readonly Outcome[] {
+  run(
+    hook: Hook,
+    packet: Packet,
+    around: Surroundings,
+    layer: Layer = "ip",
+  ): readonly Outcome[] {
     const family = packet.source.family === 4 ? "ip" : "ip6";
     const damage = this.#damage(family);
     const rest = { packet, trace: [], assumptions: [] };
     if (damage !== undefined) return [{ verdict: "unknown", because: damage, ...rest }];
     const evaluation = new Evaluation(hook, around);
-    const stations = this.#stationsOf(hook, family);
+    const device = hook === "egress" ? around.outDevice : around.inDevice;
+    const stations = this.#stationsOf(hook, family, layer, device);
     const begins = hook === "prerouting" && around.inDevice !== "lo" || hook === "output" ||
-      hook === "ingress" || hook === "egress";
+      hook === "ingress" || hook === "egress" || layer === "bridge";
     const start = { packet, tracked: !begins, rerouted: false };
-    return go(evaluation, stations, 0, start).map(outcomeOf);
+    const lacking = this.#lacking(family);
+    return go(evaluation, stations, 0, start).map((ending) => {
+      const outcome = outcomeOf(ending);
+      return lacking.length === 0
+        ? outcome
+        : { ...outcome, assumptions: [...lacking, ...outcome.assumptions] };
+    });
   }
 
   #because(part: string): string | undefined {
     const missing = this.#namespace.missing.find((each) => each.part === part);
     return missing && `the snapshot lacks ${part}: ${missing.because}`;
+  }
+
+  /** Rules that the snapshot does not have, and that are taken for none. */
+  #lacking(family: "ip" | "ip6"): string[] {
+    const tables = family === "ip" ? "iptables" : "ip6tables";
+    return [`${tables}Legacy`, `${tables}Nft`, "nft", "ipvs", "all"].flatMap((part) => {
+      const because = this.#because(part);
+      return because === undefined ? [] : [`${because}; it is taken for empty`];
+    });
   }
 
   #text(engine: "iptables-legacy" | "iptables-nft", family: "ip" | "ip6"): Iptables {
@@ -78,39 +105,84 @@ export class Netfilter {
     return made;
   }
 
+  #ruleset(): Nft | string {
+    if (this.#nft !== undefined) return this.#nft;
+    try {
+      this.#nft = new Nft(this.#namespace.nft ?? "");
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      this.#nft = error.message;
+    }
+    return this.#nft;
+  }
+
   #damage(family: "ip" | "ip6"): string | undefined {
     for (const engine of ["iptables-legacy", "iptables-nft"] as const) {
       const [line] = this.#text(engine, family).damage;
       if (line !== undefined) return `the text of ${engine} is damaged at "${line}"`;
     }
-    return this.#foreign(family) ? "rules of nftables are not evaluated" : undefined;
+    const ruleset = this.#ruleset();
+    return typeof ruleset === "string" ? ruleset : undefined;
   }
 
-  /** Whether there are rules that iptables does not show. */
-  #foreign(family: "ip" | "ip6"): boolean {
-    const shown = this.#text("iptables-nft", family).tables;
-    return parseNft(this.#namespace.nft ?? "").some(({ rule }) => {
-      if (typeof rule !== "object" || rule === null || !("family" in rule)) return false;
-      if (rule.family === "inet") return true;
-      return rule.family === family && (!("table" in rule) || !shown.includes(`${rule.table}`));
-    });
-  }
-
-  #stationsOf(hook: Hook, family: "ip" | "ip6"): readonly Station[] {
-    const key = `${hook} ${family}`;
+  #stationsOf(
+    hook: Hook,
+    family: "ip" | "ip6",
+    layer: Layer,
+    device: string | undefined,
+  ): readonly Station[] {
+    const hooked = hook === "ingress" || hook === "egress";
+    const key = `${hook} ${family} ${layer} ${hooked ? device : ""}`;
     const known = this.#stations.get(key);
     if (known !== undefined) return known;
-    const bases = (["iptables-nft", "iptables-legacy"] as const)
-      .flatMap((engine) => this.#text(engine, family).bases(hook));
+    const bases = this.#bases(hook, family, layer, device)
+      .sort((one, other) => one.priority - other.priority || other.age - one.age);
     const stations = bases.filter(({ type }) => type !== "nat").map(chainStation);
     const nat = natPriority(hook);
-    if (nat !== undefined) {
+    if (nat !== undefined && layer === "ip") {
       stations.push(natStation(nat, bases.filter(({ type }) => type === "nat")));
     }
-    if (hook === "prerouting" || hook === "output") stations.push(CONNTRACK);
+    if (layer === "ip" && (hook === "prerouting" || hook === "output")) stations.push(CONNTRACK);
+    if (layer === "ip" && (hook === "postrouting" || hook === "input")) stations.push(CONFIRM);
+    stations.push(...this.#servers(hook, layer));
     stations.sort((one, other) => one.priority - other.priority);
     this.#stations.set(key, stations);
     return stations;
+  }
+
+  #bases(
+    hook: Hook,
+    family: "ip" | "ip6",
+    layer: Layer,
+    device: string | undefined,
+  ): BaseChain[] {
+    const ruleset = this.#ruleset();
+    if (typeof ruleset === "string") return [];
+    const none = () => false;
+    if (layer === "bridge") return ruleset.bases(hook, ["bridge"], device, none);
+    if (hook === "ingress" || hook === "egress") {
+      return ruleset.bases(hook, ["netdev", "inet"], device, none);
+    }
+    const shown = this.#text("iptables-nft", family);
+    return [
+      ...this.#text("iptables-legacy", family).bases(hook, () => 0),
+      ...shown.bases(hook, (table, chain) => ruleset.age(family, table, chain) ?? 1),
+      // What iptables shows it shows better: nft does not print what its matches ask.
+      ...ruleset.bases(
+        hook,
+        [family, "inet"],
+        device,
+        (of, table) => of === family && shown.tables.includes(table) && !shown.foreign.has(table),
+      ),
+    ];
+  }
+
+  /** Where IPVS takes packets to its services. */
+  #servers(hook: Hook, layer: Layer): Station[] {
+    this.#ipvs ??= new Ipvs(this.#namespace.ipvs ?? "");
+    const priority = hook === "input" ? 99 : hook === "output" ? -98 : undefined;
+    if (this.#ipvs.empty || priority === undefined || layer === "bridge") return [];
+    return [chainStation(this.#ipvs.base(priority))];
   }
 }
 
@@ -132,6 +204,17 @@ function go(
 const CONNTRACK: Station = {
   priority: CONNTRACK_PRIORITY,
   pass: (_evaluation, passage, next) => next({ ...passage, tracked: true }),
+};
+
+/** Last of all, conntrack keeps the connection: one that comes again over loopback is known. */
+const CONFIRM: Station = {
+  priority: Infinity,
+  pass(_evaluation, passage, next) {
+    const connection = trackedOf(passage.packet, passage.tracked);
+    if (connection === undefined) return next(passage);
+    const packet = { ...passage.packet, connection: { ...connection, confirmed: true } };
+    return next({ ...passage, packet });
+  },
 };
 
 function chainStation(base: BaseChain): Station {

@@ -31,7 +31,12 @@ export interface End {
 /** What a rule does with a packet. */
 export type Step =
   | { readonly kind: "miss" }
-  | { readonly kind: "next"; readonly packet: Packet; readonly assumption?: string }
+  | {
+    readonly kind: "next";
+    readonly packet: Packet;
+    readonly assumption?: string;
+    readonly proxy?: NonNullable<Outcome["proxy"]>;
+  }
   | { readonly kind: "return"; readonly packet: Packet }
   | { readonly kind: "jump" | "goto"; readonly chain: string; readonly packet: Packet }
   | End
@@ -56,6 +61,14 @@ export function perhaps(doubt: Doubt, step: Step, otherwise: Step = MISS): Step 
       ? [{ step }, { step: otherwise }]
       : [{ chance: yes, step }, { chance: 1 - yes, step: otherwise }],
   };
+}
+
+/** A step after the packet was changed: the change stays, also where the rule ends without more. */
+export function kept(step: Step, packet: Packet): Step {
+  if (step.kind === "miss") return { kind: "next", packet };
+  if (step.kind !== "fork") return step;
+  const branches = step.branches.map((branch) => ({ ...branch, step: kept(branch.step, packet) }));
+  return { ...step, branches };
 }
 
 /** The packet's fate cannot be told. */
@@ -89,4 +102,6 @@ export interface BaseChain {
   readonly type: "filter" | "nat" | "route";
   readonly policy: "accept" | "drop";
   readonly policyReference: RuleReference;
+  /** Of chains of equal priority the youngest is asked first. */
+  readonly age: number;
 }

@@ -1,0 +1,108 @@
+/**
+ * nftables' `ct`: what rules ask of a packet's connection.
+ *
+ * @module
+ */
+import type { Connection } from "../packet/packet.ts";
+import { trackedOf, translated } from "./nat.ts";
+import type { Key } from "./nft_meta.ts";
+import { symbolOf, type ValueType } from "./nft_symbols.ts";
+import { BREAK, one, type Seen, unsure } from "./nft_value.ts";
+import type { Moment } from "./rules.ts";
+
+/** What a key of `ct` is; `dir` says whose end, where there are two. */
+export function connectionKey(
+  name: string,
+  dir: "original" | "reply",
+  directed: boolean,
+): Key | undefined {
+  if (name === "state") return { type: "state", see: state };
+  const [type, ask] = (directed ? directedKey(name, dir) : undefined) ?? KEYS[name] ?? [];
+  if (type === undefined || ask === undefined) return undefined;
+  return {
+    type,
+    see({ packet, tracked }) {
+      const connection = trackedOf(packet, tracked);
+      return connection === undefined ? BREAK : ask(connection);
+    },
+  };
+}
+
+function state({ packet, tracked }: Moment): Seen {
+  const known = trackedOf(packet, tracked);
+  const name = known?.state ?? (packet.connection.state === "untracked" ? "untracked" : "invalid");
+  return one(symbolOf("state", name));
+}
+
+type Ask = (connection: Connection) => Seen;
+
+const NOT_KNOWN: readonly [ValueType, Ask] = [
+  "number",
+  () => unsure("what the connection has had so far is not known"),
+];
+
+const KEYS: Readonly<Record<string, readonly [ValueType, Ask]>> = {
+  direction: ["direction", ({ direction }) => one(direction === "original" ? 0 : 1)],
+  status: ["status", (connection) => one(statusOf(connection))],
+  mark: ["number", ({ mark }) => one(mark)],
+  zone: ["number", ({ zone }) => one(zone)],
+  l3proto: ["family", ({ original }) => one(original.source.family === 4 ? 2 : 10)],
+  protocol: ["protocol", ({ original }) => one(original.protocol)],
+  helper: NOT_KNOWN,
+  label: NOT_KNOWN,
+  expiration: NOT_KNOWN,
+  bytes: NOT_KNOWN,
+  packets: NOT_KNOWN,
+  avgpkt: NOT_KNOWN,
+  id: NOT_KNOWN,
+};
+
+function statusOf(connection: Connection): number {
+  const seen = (connection.state === "established" ? 2 | 8 : 0) | (connection.confirmed ? 8 : 0);
+  return (connection.state === "related" ? 1 : 0) | seen |
+    (translated(connection, "source") ? 16 : 0) |
+    (translated(connection, "destination") ? 32 : 0);
+}
+
+function directedKey(
+  name: string,
+  dir: "original" | "reply",
+): readonly [ValueType, Ask] | undefined {
+  switch (name) {
+    case "saddr":
+    case "ip saddr":
+    case "ip6 saddr":
+      return ["number", (connection) => address(name, connection, dir, "source")];
+    case "daddr":
+    case "ip daddr":
+    case "ip6 daddr":
+      return ["number", (connection) => address(name, connection, dir, "destination")];
+    case "proto-src":
+      return ["number", (connection) => port(connection[dir].sourcePort)];
+    case "proto-dst":
+      return ["number", (connection) => port(connection[dir].destinationPort)];
+    case "l3proto":
+    case "protocol":
+    case "zone":
+      return KEYS[name];
+    default:
+      return undefined;
+  }
+}
+
+function port(number: number | undefined): Seen {
+  return number === undefined ? unsure("the sender's port is not known") : one(number);
+}
+
+function address(
+  name: string,
+  connection: Connection,
+  dir: "original" | "reply",
+  end: "source" | "destination",
+): Seen {
+  const { family, bits } = connection[dir][end];
+  if (name.startsWith("ip ") && family !== 4 || name.startsWith("ip6 ") && family !== 6) {
+    return BREAK;
+  }
+  return one(bits);
+}

@@ -1,0 +1,44 @@
+/**
+ * Reading libnftables' JSON, of which nothing is certain.
+ *
+ * @module
+ */
+
+/** An object with any keys. */
+export type Json = Readonly<Record<string, unknown>>;
+
+/** The value, if it is an object and no list. */
+export function objectOf(value: unknown): Json | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value))
+    : undefined;
+}
+
+/** The value, if it is a list. */
+export function listOf(value: unknown): readonly unknown[] | undefined {
+  return Array.isArray(value) ? value : undefined;
+}
+
+/** The value, if it is a text. */
+export function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+/** The value, if it is a whole number. */
+export function numberOf(value: unknown): number | undefined {
+  return typeof value === "number" && Number.isSafeInteger(value) ? value : undefined;
+}
+
+/** The only key of an object, and its value: what kind of statement or expression it is. */
+export function kindOf(value: unknown): readonly [string, unknown] | undefined {
+  const object = objectOf(value);
+  if (object === undefined) return undefined;
+  const [entry] = Object.entries(object);
+  return entry;
+}
+
+/** An element without its timeout, counter and comment. */
+export function bare(value: unknown): unknown {
+  const element = objectOf(objectOf(value)?.elem);
+  return element === undefined ? value : element.val;
+}

@@ -1,0 +1,106 @@
+/**
+ * nftables' statements that change a packet.
+ *
+ * @module
+ */
+import { type Packet, PROTOCOLS } from "../packet/packet.ts";
+import { trackedOf } from "./nat.ts";
+import { type Context, numberExpression } from "./nft_expression.ts";
+import { objectOf, textOf } from "./nft_json.ts";
+import { hasHeader, namedField, withField } from "./nft_payload.ts";
+import { optionsOf, type Seen } from "./nft_value.ts";
+import { type Branch, kept, MISS, type Moment, type Step, unknowable } from "./rules.ts";
+
+type Change = (moment: Moment, value: bigint) => Packet;
+
+/** `KEY set VALUE`. */
+export function mangle(
+  inner: unknown,
+  context: Context,
+): ((moment: Moment, rest: (moment: Moment) => Step) => Step) | undefined {
+  const json = objectOf(inner);
+  const target = targetOf(json?.key);
+  if (target === undefined) return undefined;
+  const value = numberExpression(json?.value, target.type, context);
+  return (moment, rest) => {
+    // What a header has is only set in packets that have it.
+    if (target.within !== undefined && !target.within(moment)) return MISS;
+    if (target.change === undefined) return rest(moment);
+    const change = target.change;
+    const branches = optionsOf(value(moment)).map(({ chance, seen }): Branch => ({
+      ...(chance === undefined ? {} : { chance }),
+      step: changed(moment, seen, change, rest),
+    }));
+    const [first, ...more] = branches;
+    if (first !== undefined && more.length === 0) return first.step;
+    return { kind: "fork", doubt: { kind: "chance" }, branches };
+  };
+}
+
+function changed(
+  moment: Moment,
+  seen: Seen,
+  change: Change,
+  rest: (moment: Moment) => Step,
+): Step {
+  if (seen.kind === "values") {
+    const [value] = seen.values;
+    if (typeof value !== "bigint") return MISS;
+    const packet = change(moment, value);
+    return kept(rest({ ...moment, packet }), packet);
+  }
+  if (seen.kind !== "doubt") return MISS;
+  const because = seen.doubt.kind === "unknown" ? seen.doubt.because : "chance decides";
+  return unknowable(moment.packet, because);
+}
+
+interface Target {
+  readonly type: "number" | "dscp" | "ecn";
+  /** Undefined where no rule or route asks for what is set. */
+  readonly change?: Change;
+  readonly within?: (moment: Moment) => boolean;
+}
+
+const NOTHING: Target = { type: "number" };
+
+function targetOf(key: unknown): Target | undefined {
+  const json = objectOf(key);
+  const meta = textOf(objectOf(json?.meta)?.key);
+  if (meta === "mark") {
+    return {
+      type: "number",
+      change: ({ packet }, value) => ({ ...packet, mark: Number(value & 0xffffffffn) }),
+    };
+  }
+  if (meta !== undefined) return NOTHING;
+  const ct = textOf(objectOf(json?.ct)?.key);
+  if (ct === "mark") return { type: "number", change: connectionMark };
+  if (ct === "zone") return { type: "number", change: zone };
+  if (ct !== undefined) return NOTHING;
+  const payload = objectOf(json?.payload);
+  if (payload !== undefined) return payloadTarget(textOf(payload.protocol), textOf(payload.field));
+  if (json?.["tcp option"] !== undefined) {
+    return { ...NOTHING, within: ({ packet }) => packet.protocol === PROTOCOLS.tcp };
+  }
+  return json?.exthdr === undefined ? undefined : { ...NOTHING, within: () => false };
+}
+
+const connectionMark: Change = ({ packet, tracked }, value) => {
+  const connection = trackedOf(packet, tracked);
+  if (connection === undefined) return packet;
+  return { ...packet, connection: { ...connection, mark: Number(value & 0xffffffffn) } };
+};
+
+const zone: Change = ({ packet, tracked }, value) =>
+  tracked ? packet : { ...packet, connection: { ...packet.connection, zone: Number(value) } };
+
+function payloadTarget(protocol = "", field = ""): Target | undefined {
+  const named = namedField(protocol, field);
+  if (named === undefined) return undefined;
+  const type = named.type === "dscp" || named.type === "ecn" ? named.type : "number";
+  return {
+    type,
+    change: ({ packet }, value) => withField(packet, protocol, field, value),
+    within: ({ packet }) => hasHeader(packet, protocol),
+  };
+}

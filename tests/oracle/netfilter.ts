@@ -1,0 +1,222 @@
+/**
+ * Asks the kernel whether the rules of diagnose/netfilter/ are right: random rule sets, real
+ * packets, and what became of each. `deno run -A tests/oracle/netfilter.ts SEED RUNS`.
+ *
+ * @module
+ */
+import { Netfilter, type Outcome, type Surroundings } from "../../diagnose/netfilter/netfilter.ts";
+import { type Address, formatAddress } from "../../diagnose/packet/address.ts";
+import { firstPacket, type Packet, PROTOCOLS } from "../../diagnose/packet/packet.ts";
+import type { NamespaceSnapshot } from "../../diagnose/snapshot/format.ts";
+import { randomOf } from "../damage.ts";
+import { ip } from "../made_rules.ts";
+import { NetfilterLab, RECEIVER, ROUTER, SENDER, SERVICES } from "./netfilter_lab.ts";
+import { nativeRules } from "./netfilter_nft.ts";
+import { Draw, PORTS, ruleTexts } from "./netfilter_rules.ts";
+import type { Order } from "./sender.ts";
+
+/** Packets for each rule set, from the sender and from the router itself. */
+const PACKETS = 60;
+/** The first of the senders' ports; each packet has its own. */
+const PORT_MIN = 20_000;
+
+/** What the oracle found. */
+export interface Findings {
+  readonly runs: number;
+  readonly packets: number;
+  /** Packets of which the rules said that they cannot tell. */
+  readonly unknown: number;
+  /** Packets of which chance decided. */
+  readonly chance: number;
+  readonly mismatches: readonly string[];
+}
+
+/** A packet that is sent, and who sends it. */
+export interface Sent {
+  readonly from: "sender" | "router";
+  readonly order: Order;
+}
+
+function orders(draw: Draw): Sent[] {
+  return Array.from({ length: PACKETS }, (_, at): Sent => {
+    const version = draw.one([4, 6] as const);
+    const from = draw.in100(75) ? "sender" : "router";
+    const own = from === "sender" ? SENDER[version] : ROUTER[version];
+    const to = draw.one([RECEIVER[version], RECEIVER[version], SERVICES[version], ROUTER[version]]);
+    return {
+      from,
+      order: {
+        source: draw.one<string>(own),
+        destination: draw.one<string>(to),
+        protocol: draw.one(["tcp", "udp"] as const),
+        sourcePort: PORT_MIN + at,
+        destinationPort: draw.one(PORTS),
+      },
+    };
+  });
+}
+
+function packetOf({ from, order }: Sent): Packet {
+  const tcp = order.protocol === "tcp";
+  const four = !order.source.includes(":");
+  // The options of a SYN are 20 bytes; the datagram is empty.
+  return firstPacket({
+    source: ip(order.source),
+    destination: ip(order.destination),
+    protocol: tcp ? PROTOCOLS.tcp : PROTOCOLS.udp,
+    sourcePort: order.sourcePort,
+    destinationPort: order.destinationPort,
+    length: (four ? 20 : 40) + (tcp ? 40 : 8),
+    ...(from === "sender" ? { sourceMac: "02:77:00:00:00:02" } : { uid: 0, gid: 0 }),
+  });
+}
+
+function isLocal(address: Address): boolean {
+  const text = formatAddress(address);
+  return text.startsWith("127.") || text === "::1" ||
+    [...ROUTER[4], ...ROUTER[6]].some((own) => own === text);
+}
+
+const ROUTER_SEES: Omit<Surroundings, "inDevice" | "outDevice"> = {
+  device: (name) => ({
+    index: ["lo", "r1", "r0"].indexOf(name) + 1,
+    group: 0,
+    type: name === "lo" ? 772 : 1,
+    ...(name === "lo" ? {} : { kind: "veth" }),
+  }),
+  addressType: (address) => {
+    if (isLocal(address)) return "local";
+    return /\.(0|255)$/.test(formatAddress(address)) ? "broadcast" : "unicast";
+  },
+  reversePath: () => "pass",
+  addressOf: (device, family, towards) => {
+    if (device === "lo") return family === 4 ? ip(ROUTER[4][0]) : towards;
+    return ip(ROUTER[family][device === "r0" ? 0 : 1]);
+  },
+};
+
+/** One of the ends that the rules allow: where it is seen, and how, or which rule stops it. */
+interface Foreseen {
+  readonly seen: readonly string[];
+  readonly outcome: Outcome;
+}
+
+/** The way of a packet through the router, hook by hook. */
+class Way {
+  readonly #rules: Netfilter;
+
+  constructor(rules: Netfilter) {
+    this.#rules = rules;
+  }
+
+  from({ from }: Sent, packet: Packet): readonly Foreseen[] {
+    if (from === "sender") return this.#arrive("r0", packet);
+    const outDevice = isLocal(packet.destination) ? "lo" : "r1";
+    return this.#after("output", packet, { outDevice }, (sent) => this.#leave(sent, undefined));
+  }
+
+  #after(
+    hook: Parameters<Netfilter["run"]>[0],
+    packet: Packet,
+    devices: Pick<Surroundings, "inDevice" | "outDevice">,
+    then: (packet: Packet) => readonly Foreseen[],
+  ): readonly Foreseen[] {
+    return this.#rules.run(hook, packet, { ...ROUTER_SEES, ...devices }).flatMap((outcome) =>
+      outcome.verdict === "accept" ? then(outcome.packet) : [{ seen: [], outcome }]
+    );
+  }
+
+  #arrive(inDevice: string, packet: Packet): readonly Foreseen[] {
+    return this.#after("prerouting", packet, { inDevice }, (routed) => {
+      if (isLocal(routed.destination)) {
+        return this.#after("input", routed, { inDevice }, (taken) => [this.#seen("in", taken)]);
+      }
+      const forwarded = { ...routed, ttl: routed.ttl - 1 };
+      const devices = { inDevice, outDevice: "r1" };
+      return this.#after("forward", forwarded, devices, (left) => this.#leave(left, inDevice));
+    });
+  }
+
+  #leave(packet: Packet, inDevice: string | undefined): readonly Foreseen[] {
+    const outDevice = isLocal(packet.destination) ? "lo" : "r1";
+    const devices = inDevice === undefined ? { outDevice } : { inDevice, outDevice };
+    // In the hook postrouting a packet has no device that it came by, as far as rules can see.
+    return this.#after("postrouting", packet, { outDevice: devices.outDevice }, (left) => {
+      if (outDevice === "lo") return this.#arrive("lo", left);
+      return [this.#seen("out", left)];
+    });
+  }
+
+  #seen(place: "in" | "out", packet: Packet): Foreseen {
+    const { source, destination, sourcePort, destinationPort, mark } = packet;
+    const tuple = [formatAddress(source), formatAddress(destination), sourcePort]
+      .concat([destinationPort]).join(" ");
+    const seen = place === "in" ? [`in ${tuple} ${mark}`] : [
+      `out ${tuple} ${mark}`,
+      `received ${tuple}`,
+    ];
+    return { seen, outcome: { verdict: "accept", packet, trace: [], assumptions: [] } };
+  }
+}
+
+/** What is wrong with one packet's prediction; undefined if nothing is. */
+function mismatch(foreseen: readonly Foreseen[], sightings: readonly string[]): string | undefined {
+  const seen = [...sightings].sort().join("; ");
+  const expected = foreseen.map((each) => [...each.seen].sort().join("; "));
+  if (foreseen.some(({ outcome }) => outcome.verdict === "unknown")) return undefined;
+  if (expected.includes(seen)) return undefined;
+  const because = foreseen.map(({ outcome }) =>
+    `${outcome.verdict}${outcome.by ? ` by ${outcome.by.table} ${outcome.by.text}` : ""}`
+  );
+  return `expected [${expected.join("] or [")}] (${because.join(", ")}), and saw [${seen}]`;
+}
+
+/** Predictions of one rule set, by packet. */
+export function foresee(snapshot: NamespaceSnapshot, sent: readonly Sent[]) {
+  const way = new Way(new Netfilter(snapshot));
+  return sent.map((each) => way.from(each, packetOf(each)));
+}
+
+/** Which sender's port a packet has that was seen. */
+function portOf(sighting: string): number {
+  return Number(sighting.split(" ")[3]);
+}
+
+/** Runs rule sets from a seed on. */
+export async function run(seed: number, runs: number): Promise<Findings> {
+  const found = { runs, packets: 0, unknown: 0, chance: 0, mismatches: Array<string>() };
+  await using lab = await NetfilterLab.start();
+  for (let at = 0; at < runs; at++) {
+    const random = randomOf(seed + at);
+    const snapshot = await lab.apply(ruleTexts(random, nativeRules));
+    const sent = orders(new Draw(random));
+    for (const from of ["sender", "router"] as const) {
+      await lab.send(from, sent.filter((each) => each.from === from).map(({ order }) => order));
+    }
+    const sightings = await lab.sightings();
+    const foreseen = foresee(snapshot, sent);
+    foreseen.forEach((each, index) => {
+      const order = sent[index];
+      if (order === undefined) return;
+      found.packets++;
+      if (each.some(({ outcome }) => outcome.verdict === "unknown")) found.unknown++;
+      if (each.length > 1) found.chance++;
+      const own = sightings.filter((sighting) => portOf(sighting) === order.order.sourcePort);
+      const wrong = mismatch(each, own);
+      if (wrong === undefined) return;
+      const { from, order: { source, destination, protocol, destinationPort } } = order;
+      const packet = `${from} ${source} > ${destination} ${protocol} ${destinationPort}`;
+      found.mismatches.push(`seed ${seed + at}, packet ${index} (${packet}): ${wrong}`);
+    });
+  }
+  return found;
+}
+
+if (import.meta.main) {
+  const [seed = 1, runs = 20] = Deno.args.map(Number);
+  const { mismatches, ...figures } = await run(seed, runs);
+  const write = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
+  mismatches.forEach(write);
+  write(JSON.stringify({ seed, ...figures, mismatches: mismatches.length }));
+  Deno.exit(mismatches.length > 0 ? 1 : 0);
+}
