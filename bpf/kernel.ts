@@ -122,6 +122,8 @@ class RunningKernel implements Kernel {
   #look(need: Need): string | undefined {
     if ("tracepoint" in need) return this.#lacksTracepoint(need.tracepoint, need.arguments);
     if ("fentry" in need) return this.#lacksFentry(need.fentry);
+    if ("fexit" in need) return this.#lacksFentry(need.fexit);
+    if ("function" in need) return this.#lacksFunction(need.function);
     if ("kprobe" in need) return this.#lacksKprobe(need.kprobe);
     if ("cgroup" in need) return this.#lacksCgroup();
     if (this.#types().has("func", `bpf_iter_${need.iterator}`)) return undefined;
@@ -133,6 +135,11 @@ class RunningKernel implements Kernel {
     if (has === undefined) return `The kernel has no tracepoint "${name}"`;
     if (has >= least) return undefined;
     return `The kernel's tracepoint "${name}" has ${has} arguments, not ${least}`;
+  }
+
+  #lacksFunction(name: string): string | undefined {
+    if (this.#types().has("func", name)) return undefined;
+    return `The kernel has no function "${name}"`;
   }
 
   #lacksFentry(name: string): string | undefined {

@@ -18,6 +18,18 @@ Deno.test("an iterator counts as there when the kernel's BTF has its function", 
   strictEqual(kernel.lacks({ iterator: "no_such" }), 'The kernel has no BPF iterator "no_such"');
 });
 
+Deno.test("a function is looked for in BTF, and fexit is judged like fentry", () => {
+  strictEqual(kernel.lacks({ function: "bpf_sk_storage_get_tracing" }), undefined);
+  strictEqual(
+    kernel.lacks({ function: "no_such_function" }),
+    'The kernel has no function "no_such_function"',
+  );
+  strictEqual(
+    kernel.lacks({ fexit: "no_such_function" }),
+    kernel.lacks({ fentry: "no_such_function" }),
+  );
+});
+
 Deno.test("a function that BTF does not know has no fentry", () => {
   strictEqual(
     kernel.lacks({ fentry: "no_such_function" }),

@@ -10,6 +10,10 @@ export type Need =
   | { readonly tracepoint: string; readonly arguments: number }
   /** A function that fentry can attach to: in BTF and in the list of traceable functions. */
   | { readonly fentry: string }
+  /** A function whose end fexit can attach to, which is where fentry can. */
+  | { readonly fexit: string }
+  /** A function that nothing attaches to, and that tells what the kernel lets programs call. */
+  | { readonly function: string }
   /** A function that a kprobe can attach to. */
   | { readonly kprobe: string }
   /** A BPF iterator, by its name after `bpf_iter_`. */

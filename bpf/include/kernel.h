@@ -40,6 +40,7 @@ enum {
 	BPF_MAP_TYPE_PERCPU_HASH = 5,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_LRU_HASH = 9,
+	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
 
@@ -47,6 +48,7 @@ enum {
 	BPF_ANY = 0,
 	BPF_NOEXIST = 1,
 	BPF_F_NO_PREALLOC = 1,
+	BPF_SK_STORAGE_GET_F_CREATE = 1,
 	BPF_RB_NO_WAKEUP = 1,
 };
 
@@ -139,8 +141,14 @@ struct sock_common {
 	struct in6_addr skc_v6_rcv_saddr;
 };
 
+struct sk_buff_head {
+	__u32 qlen;
+};
+
 struct sock {
 	struct sock_common __sk_common;
+	struct sk_buff_head sk_receive_queue;
+	__u16 sk_type;
 	__u16 sk_protocol;
 	int sk_err;
 	__u32 sk_ack_backlog;
@@ -227,6 +235,10 @@ struct tcp_sock {
 	__u32 total_retrans;
 };
 
+struct udp_sock {
+	struct sk_buff_head reader_queue;
+};
+
 struct net_device {
 	char name[16];
 	int ifindex;
@@ -266,6 +278,7 @@ struct sk_buff {
 	char cb[48];
 	unsigned int len;
 	__be16 protocol;
+	__u16 transport_header;
 	__u16 network_header;
 	__u16 mac_header;
 	unsigned int tail; /* sk_buff_data_t, an offset from head on every 64-bit kernel */

@@ -29,8 +29,12 @@ const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
+const SO_SNDBUF = 7;
+const SO_RCVBUF = 8;
 const SO_LINGER = 13;
 const SO_RCVTIMEO = 20;
+const MSG_PEEK = 0x2;
+const MSG_WAITALL = 0x100;
 const ECONNREFUSED = 111;
 
 function errno(): number {
@@ -236,6 +240,99 @@ function hear(address: string, port: number): void {
   setInterval(() => {}, 60_000);
 }
 
+/** Waits, with nothing else going on. */
+function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+function listening(address: string, port: number, buffer: number): number {
+  const listener = socket(address, SOCK_STREAM);
+  option(listener, SO_REUSEADDR, 1);
+  if (buffer > 0) option(listener, SO_RCVBUF, buffer);
+  const at = sockaddr(address, port);
+  check("bind", c.bind(listener, at, at.length));
+  check("listen", c.listen(listener, 128));
+  Deno.stdout.writeSync(new TextEncoder().encode("ready\n"));
+  return listener;
+}
+
+/**
+ * Takes one connection, or datagrams, looks at what comes first and leaves it for `ms`, and then
+ * reads 100 bytes a time, `count` times at once and once more when there is more.
+ */
+function sleeper(address: string, port: number, count: number, ms: number, type: number): void {
+  let fd = socket(address, SOCK_DGRAM);
+  if (type === SOCK_STREAM) {
+    const listener = listening(address, port, 0);
+    fd = check("accept", c.accept(listener, null, null));
+  } else {
+    const at = sockaddr(address, port);
+    check("bind", c.bind(fd, at, at.length));
+    Deno.stdout.writeSync(new TextEncoder().encode("ready\n"));
+  }
+  check("look", c.recv(fd, bytes(100), 100n, MSG_PEEK));
+  pause(ms);
+  for (let read = 0; read <= count; read++) check("read", c.recv(fd, bytes(100), 100n, 0));
+  c.close(fd);
+}
+
+/** Sends 100 bytes `count` times, `gap` ms apart, and after two idle seconds once more. */
+function spaced(address: string, port: number, count: number, gap: number, type: number): void {
+  const fd = socket(address, type);
+  const to = sockaddr(address, port);
+  check("connect", c.connect(fd, to, to.length));
+  for (let sent = 0; sent < count; sent++) {
+    check("send", c.send(fd, bytes(100), 100n, 0));
+    pause(gap);
+  }
+  pause(2_000);
+  check("send", c.send(fd, bytes(100), 100n, 0));
+  pause(500);
+  c.close(fd);
+}
+
+/** Takes one connection with a small window, reads nothing for `ms`, and then all. */
+function narrow(address: string, port: number, ms: number): void {
+  const listener = listening(address, port, 2_048);
+  const fd = check("accept", c.accept(listener, null, null));
+  pause(ms);
+  while (c.recv(fd, bytes(65_536), 65_536n, 0) > 0n);
+  c.close(fd);
+}
+
+/** Sends more than a small window takes, and then 100 bytes `count` times; waits for the end. */
+function crowd(address: string, port: number, count: number, first: number): void {
+  const fd = socket(address, SOCK_STREAM);
+  option(fd, SO_SNDBUF, 1_000_000);
+  const to = sockaddr(address, port);
+  check("connect", c.connect(fd, to, to.length));
+  check("send", c.send(fd, bytes(first), BigInt(first), 0));
+  for (let sent = 0; sent < count; sent++) check("send", c.send(fd, bytes(100), 100n, 0));
+  c.close(fd);
+}
+
+/** Answers 100 bytes with as many, `count` times. */
+function echo(address: string, port: number, count: number): void {
+  const fd = check("accept", c.accept(listening(address, port, 0), null, null));
+  for (let answered = 0; answered < count; answered++) {
+    check("read", c.recv(fd, bytes(100), 100n, MSG_WAITALL));
+    check("send", c.send(fd, bytes(100), 100n, 0));
+  }
+  check("end", c.recv(fd, bytes(100), 100n, 0));
+  c.close(fd);
+}
+
+/** Asks such a one `count` times, and is idle for `idle` ms before the last time. */
+function ask(address: string, port: number, count: number, idle: number): void {
+  const fd = connected(address, port);
+  for (let asked = 0; asked < count; asked++) {
+    if (asked === count - 1) pause(idle);
+    check("send", c.send(fd, bytes(100), 100n, 0));
+    check("read", c.recv(fd, bytes(100), 100n, MSG_WAITALL));
+  }
+  c.close(fd);
+}
+
 /** Holds `count` connections to a listener of its own, and the listener, until it is killed. */
 function hold(address: string, port: number, count: number): void {
   const listener = socket(address, SOCK_STREAM);
@@ -286,6 +383,30 @@ switch (kind) {
     break;
   case "hold":
     hold(address, numbers[0], numbers[1]);
+    break;
+  case "sleeper":
+    sleeper(address, ...numbers, SOCK_STREAM);
+    break;
+  case "sleeper-udp":
+    sleeper(address, ...numbers, SOCK_DGRAM);
+    break;
+  case "spaced":
+    spaced(address, ...numbers, SOCK_STREAM);
+    break;
+  case "spaced-udp":
+    spaced(address, ...numbers, SOCK_DGRAM);
+    break;
+  case "narrow":
+    narrow(address, numbers[0], numbers[1]);
+    break;
+  case "crowd":
+    crowd(address, ...numbers);
+    break;
+  case "echo":
+    echo(address, numbers[0], numbers[1]);
+    break;
+  case "ask":
+    ask(address, ...numbers);
     break;
   default:
     throw new RangeError(`Cannot make traffic of the kind "${kind}"`);

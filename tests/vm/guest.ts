@@ -16,6 +16,7 @@ import {
   sleep,
 } from "../host/lab.ts";
 import type { Check, Report } from "./report.ts";
+import { waits } from "./waits.ts";
 
 const DROPS = "podskoop_packetloss_packets_total";
 const RESETS = "podskoop_tcpreset_resets_total";
@@ -269,6 +270,7 @@ async function main(probes: readonly string[]): Promise<Report> {
       await drops(lab, agent, reasons);
       await resets(lab, agent);
       await inventories(lab, agent);
+      checks.push(...await waits(agent));
     } catch (error) {
       check("the faults can be made", error instanceof Error ? error.message : error, "yes");
     }

@@ -11,10 +11,18 @@ const BINARY = new URL("dist/podskoop", ROOT);
 
 /** The hooks that each kernel must come to, by what it has (see the probes' cards). */
 const HOOKS: Readonly<Record<Series, Readonly<Record<string, string>>>> = {
-  "5.10": { packetloss: "packetloss_location", tcpreset: "tcpreset_fentry" },
-  "6.1": { packetloss: "packetloss", tcpreset: "tcpreset_fentry" },
-  "6.12": { packetloss: "packetloss", tcpreset: "tcpreset" },
-  newest: { packetloss: "packetloss", tcpreset: "tcpreset" },
+  "5.10": {
+    packetloss: "packetloss_location",
+    socketlatency: "socketlatency",
+    tcpreset: "tcpreset_fentry",
+  },
+  "6.1": {
+    packetloss: "packetloss",
+    socketlatency: "socketlatency",
+    tcpreset: "tcpreset_fentry",
+  },
+  "6.12": { packetloss: "packetloss", socketlatency: "socketlatency", tcpreset: "tcpreset" },
+  newest: { packetloss: "packetloss", socketlatency: "socketlatency", tcpreset: "tcpreset" },
 };
 
 /** Probes that may be degraded, and what they must then say. */

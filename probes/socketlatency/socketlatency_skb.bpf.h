@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What a packet on its way to a device says of itself. Around it there may be another packet. */
+#pragma once
+
+#include "skb.h"
+
+#define TCP_SYN 0x02
+
+struct tcp_start {
+	__be32 ports;
+	__be32 sequence;
+	__be32 acknowledgement;
+	__u8 length; /* of the header, in the upper half, in words */
+	__u8 flags;
+};
+
+/* Whether the transport header is of `protocol`, and where the data after `header` begins. */
+static __always_inline bool read_data_length(const struct sk_buff *skb, __u8 protocol, __u32 header,
+					     __u32 *length)
+{
+	__u32 transport = skb->transport_header;
+	__u32 before = transport - (__u32)(skb->data - skb->head) + header;
+	__u8 found = 0;
+
+	if (skb->protocol == ETH_P_IP)
+		read_bytes(skb, &found, 1, skb->network_header + 9);
+	else if (skb->protocol == ETH_P_IPV6)
+		read_bytes(skb, &found, 1, skb->network_header + 6);
+	if (found != protocol || before > skb->len)
+		return false;
+	*length = skb->len - before;
+	return true;
+}
+
+/* The sequence number after the last byte in the packet. */
+static __always_inline bool read_sequence_end(const struct sk_buff *skb, __u32 *end)
+{
+	struct tcp_start start = {};
+	__u32 length;
+
+	if (!read_bytes(skb, &start, sizeof(start), skb->transport_header) ||
+	    !read_data_length(skb, IPPROTO_TCP, (start.length >> 4) * 4, &length))
+		return false;
+	*end = bpf_ntohl(start.sequence) + length + !!(start.flags & TCP_SYN);
+	return true;
+}
