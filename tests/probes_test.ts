@@ -23,7 +23,7 @@ const SEED = 20_261;
 /** The maps of bpf/include/probe.h, and those in which a kernel side notes what is under way. */
 const OF_EVENTS = ["events", "limits", "losses"];
 const PRIVATE = [
-  ...["answering", "connecting", "running", "seen"],
+  ...["answering", "connecting", "order", "ordered", "running", "seen", "waiting"],
   ...["tcp_sockets", "tcp_zeros", "udp_sockets", "udp_zeros"],
 ];
 /** No label holds what a node has thousands of. */

@@ -146,6 +146,7 @@ export interface SeenEvent {
   readonly network: { readonly transport?: string; readonly interface?: string };
   readonly process?: { readonly pid: number; readonly comm: string };
   readonly attributes: Readonly<Record<string, string | number | boolean>>;
+  readonly message?: string;
   readonly stack?: readonly string[];
 }
 

@@ -14,6 +14,10 @@ const libc = Deno.dlopen("libc.so.6", {
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
   sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },
+  recvfrom: {
+    parameters: ["i32", "buffer", "usize", "i32", "buffer", "buffer"],
+    result: "isize",
+  },
   recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
   close: { parameters: ["i32"], result: "i32" },
   __errno_location: { parameters: [], result: "pointer" },
@@ -333,6 +337,86 @@ function ask(address: string, port: number, count: number, idle: number): void {
   c.close(fd);
 }
 
+/** A DNS query for the A record of `label`.example.test. */
+function query(id: number, label: string): Uint8Array<ArrayBuffer> {
+  const text = new TextEncoder();
+  const name = [label, "example", "test"].flatMap((part) => [part.length, ...text.encode(part)]);
+  return Uint8Array.of(id >> 8, id & 255, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, ...name, 0, 0, 1, 0, 1);
+}
+
+/** The answer that a query asks for by its first label, `rRCODEdMS`; none for another. */
+function answerTo(message: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
+  const label = new TextDecoder().decode(message.subarray(13, 13 + (message[12] ?? 0)));
+  const [, rcode, ms] = /^r(\d+)d(\d+)$/.exec(label) ?? [];
+  if (rcode === undefined || ms === undefined) return undefined;
+  pause(Number(ms));
+  const answer = Uint8Array.from(message);
+  answer[2] = 0x81;
+  answer[3] = 0x80 | Number(rcode);
+  return answer;
+}
+
+/** Answers DNS queries until it is killed. */
+function dnsServer(address: string, port: number): void {
+  const fd = socket(address, SOCK_DGRAM);
+  const at = sockaddr(address, port);
+  check("bind", c.bind(fd, at, at.length));
+  Deno.stdout.writeSync(new TextEncoder().encode("ready\n"));
+  for (;;) {
+    const message = bytes(512);
+    const from = bytes(28);
+    const size = Uint32Array.of(from.length);
+    const length = check("read", c.recvfrom(fd, message, 512n, 0, from, size));
+    const answer = answerTo(message.subarray(0, length));
+    if (answer) c.sendto(fd, answer, BigInt(answer.length), 0, from, size[0] ?? 0);
+  }
+}
+
+/** The same over TCP, one query on each connection. */
+function dnsServerTcp(address: string, port: number): void {
+  const listener = listening(address, port, 0);
+  for (;;) {
+    const fd = check("accept", c.accept(listener, null, null));
+    const message = bytes(512);
+    const length = check("read", c.recv(fd, message, 512n, 0));
+    const answer = answerTo(message.subarray(2, length));
+    if (answer) {
+      const framed = Uint8Array.of(0, answer.length, ...answer);
+      check("send", c.send(fd, framed, BigInt(framed.length), 0));
+    }
+    c.recv(fd, message, 512n, 0);
+    c.close(fd);
+  }
+}
+
+/** Asks `count` times for an answer with a code after `ms`; or for none, each question twice. */
+function resolve(address: string, port: number, count: number, code: number, ms: number): void {
+  const fd = socket(address, SOCK_DGRAM);
+  const to = sockaddr(address, port);
+  check("connect", c.connect(fd, to, to.length));
+  for (let id = 1; id <= count; id++) {
+    const message = query(id, ms < 0 ? "nothing" : `r${code}d${ms}`);
+    check("send", c.send(fd, message, BigInt(message.length), 0));
+    if (ms < 0) {
+      pause(50);
+      check("send", c.send(fd, message, BigInt(message.length), 0));
+    } else check("read", c.recv(fd, bytes(512), 512n, 0));
+  }
+  c.close(fd);
+}
+
+/** The same over TCP, each on a connection of its own, and once. */
+function resolveTcp(address: string, port: number, count: number, code: number, ms: number): void {
+  for (let id = 1; id <= count; id++) {
+    const fd = connected(address, port);
+    const message = query(id, ms < 0 ? "nothing" : `r${code}d${ms}`);
+    const framed = Uint8Array.of(0, message.length, ...message);
+    check("send", c.send(fd, framed, BigInt(framed.length), 0));
+    if (ms >= 0) check("read", c.recv(fd, bytes(512), 512n, 0));
+    c.close(fd);
+  }
+}
+
 /** Holds `count` connections to a listener of its own, and the listener, until it is killed. */
 function hold(address: string, port: number, count: number): void {
   const listener = socket(address, SOCK_STREAM);
@@ -348,7 +432,7 @@ function hold(address: string, port: number, count: number): void {
   setInterval(() => {}, 60_000);
 }
 
-const [kind, address = "", port = "0", count = "1", extra = "0"] = Deno.args;
+const [kind, address = "", port = "0", count = "1", extra = "0", more = "0"] = Deno.args;
 const numbers = [Number(port), Number(count), Number(extra)] as const;
 switch (kind) {
   case "udp":
@@ -407,6 +491,18 @@ switch (kind) {
     break;
   case "ask":
     ask(address, ...numbers);
+    break;
+  case "dns-server":
+    dnsServer(address, numbers[0]);
+    break;
+  case "dns-server-tcp":
+    dnsServerTcp(address, numbers[0]);
+    break;
+  case "resolve":
+    resolve(address, ...numbers, Number(more));
+    break;
+  case "resolve-tcp":
+    resolveTcp(address, ...numbers, Number(more));
     break;
   default:
     throw new RangeError(`Cannot make traffic of the kind "${kind}"`);

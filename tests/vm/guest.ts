@@ -16,6 +16,7 @@ import {
   sleep,
 } from "../host/lab.ts";
 import type { Check, Report } from "./report.ts";
+import { queries } from "./queries.ts";
 import { waits } from "./waits.ts";
 
 const DROPS = "podskoop_packetloss_packets_total";
@@ -271,6 +272,7 @@ async function main(probes: readonly string[]): Promise<Report> {
       await resets(lab, agent);
       await inventories(lab, agent);
       checks.push(...await waits(agent));
+      checks.push(...await queries(agent));
     } catch (error) {
       check("the faults can be made", error instanceof Error ? error.message : error, "yes");
     }
