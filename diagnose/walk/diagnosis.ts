@@ -83,7 +83,7 @@ export function diagnoseIn(network: Network, question: Question): Diagnosis {
     return {
       ...none,
       verdict: "unknown",
-      cause: `several namespaces have the source address ${text}: ${names}`,
+      cause: `several namespaces have the source address ${text}: ${names}; --netns says which`,
     };
   }
   const walked = new Conversation(network, sender, question);
