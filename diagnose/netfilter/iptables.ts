@@ -16,6 +16,7 @@ import {
   type WrittenTable,
 } from "./iptables_text.ts";
 import type { Hook, RuleReference } from "./outcome.ts";
+import { hasPorts } from "./ports.ts";
 import {
   type BaseChain,
   type Candidates,
@@ -202,7 +203,7 @@ class TextChain implements Chain {
   readonly written: WrittenChain;
   readonly #read: (line: string, number: number) => Rule;
   readonly #rules: (Rule | undefined)[] = [];
-  #index: DestinationIndex | undefined;
+  #index: RuleIndex | undefined;
 
   constructor(written: WrittenChain, read: (line: string, number: number) => Rule) {
     this.name = written.name;
@@ -210,11 +211,12 @@ class TextChain implements Chain {
     this.#read = read;
   }
 
-  candidates({ destination }: Packet): Candidates {
+  candidates(packet: Packet): Candidates {
     const { lines } = this.written;
     if (lines.length < INDEXED_MIN) return (position) => this.#rule(position);
-    this.#index ??= new DestinationIndex(lines);
-    const own = this.#index.of(formatAddress(destination));
+    this.#index ??= new RuleIndex(lines);
+    const own = this.#index.of(packet);
+    if (own === undefined) return (position) => this.#rule(position);
     return (position) => {
       const at = own[position];
       return at === undefined ? undefined : this.#rule(at);
@@ -230,33 +232,49 @@ class TextChain implements Chain {
   }
 }
 
-/**
- * Which rules of a long chain can match a destination: those that name it, and those that name
- * none. `iptables-save` writes addresses first, so that a comment cannot pass for one.
- */
-class DestinationIndex {
+/** What a rule may ask for that its text shows at once, in the order in which it is looked for. */
+const SHOWN = {
+  destination: / -d ([\da-f.:]+)\/(?:32|128) /,
+  port: / -m (?:tcp|udp) --dport (\d+)(?: |$)/,
+  source: / -s ([\da-f.:]+)\/(?:32|128) /,
+} as const;
+
+/** Which rules of a long chain a packet can match: those that name what it has, or nothing. */
+class RuleIndex {
   readonly #named = new Map<string, number[]>();
   readonly #open: number[] = [];
 
   constructor(lines: readonly string[]) {
-    const written =
-      /^(?:\[[\d:]+\] )?-A \S+ (?:(?:! )?-s [0-9a-f.:/]+ )?-d (?:([\d.]+)\/32|([\da-f.:]+)\/128) /;
     lines.forEach((line, at) => {
-      const [, four, six] = written.exec(line) ?? [];
-      const address = six === undefined ? undefined : parseAddress(six);
-      const key = four ?? (address === undefined ? undefined : formatAddress(address));
-      if (key === undefined) this.#open.push(at);
-      else {
-        const known = this.#named.get(key);
-        if (known === undefined) this.#named.set(key, [at]);
-        else known.push(at);
-      }
+      const key = keyOf(line);
+      const known = key === undefined ? this.#open : this.#named.get(key);
+      if (known === undefined) this.#named.set(key ?? "", [at]);
+      else known.push(at);
     });
   }
 
-  of(destination: string): readonly number[] {
-    const named = this.#named.get(destination);
-    if (named === undefined) return this.#open;
+  /** Undefined if the packet's port is not known, so that any rule may match. */
+  of(packet: Packet): readonly number[] | undefined {
+    if (packet.destinationPort === undefined && hasPorts(packet)) return undefined;
+    const named = [
+      `destination ${formatAddress(packet.destination)}`,
+      `source ${formatAddress(packet.source)}`,
+      `port ${packet.destinationPort}`,
+    ].flatMap((key) => this.#named.get(key) ?? []);
+    if (named.length === 0) return this.#open;
     return [...named, ...this.#open].sort((a, b) => a - b);
   }
+}
+
+/** What of `SHOWN` a rule asks for. A comment may say anything, so it is not looked at. */
+function keyOf(line: string): string | undefined {
+  const text = line.includes('"') ? line.replace(/"(?:[^"\\]|\\.)*"/g, '""') : line;
+  for (const [name, pattern] of Object.entries(SHOWN)) {
+    const found = pattern.exec(text);
+    if (found?.[1] === undefined || text.slice(0, found.index).endsWith(" !")) continue;
+    if (name === "port") return `port ${Number(found[1])}`;
+    const address = found[1].includes(":") ? parseAddress(found[1]) : undefined;
+    return `${name} ${address === undefined ? found[1] : formatAddress(address)}`;
+  }
+  return undefined;
 }

@@ -294,11 +294,17 @@ function bridged(moment: Moment): Truth {
 }
 
 function groupOf(part: "inDevice" | "outDevice"): OptionCheck {
-  return masked(({ around }) => {
+  const check = masked(({ around }) => {
     const name = around[part];
     if (name === undefined) return false;
     return around.device(name)?.group ?? unknown("a device is not known");
   });
+  // The only group that has a name unless the node gives it one.
+  return (option) => check({ ...option, values: option.values.map(groupNumber) });
+}
+
+function groupNumber(text: string): string {
+  return text === "default" ? "0x0" : text;
 }
 
 const PACKET_TYPES = (wanted: string): Check => ({ packet, around }) => {
@@ -308,6 +314,24 @@ const PACKET_TYPES = (wanted: string): Check => ({ packet, around }) => {
   const type = around.addressType(packet.destination);
   return wanted === (type === "broadcast" ? "broadcast" : "unicast");
 };
+
+/** Only frames of Ethernet have one; of others neither it nor its negation holds. */
+function hardwareAddress(options: readonly Option[]): readonly (Check | undefined)[] {
+  return options.map(({ name, negated, values: [text = ""] }) => {
+    if (name !== "--mac-source") return undefined;
+    return ({ packet, around }) => {
+      const type = around.inDevice === undefined ? undefined : around.device(around.inDevice)?.type;
+      if (around.inDevice === undefined || type !== undefined && type !== ETHERNET) return false;
+      if (packet.sourceMac === undefined) {
+        return unknown("the sender's hardware address is not known");
+      }
+      return (packet.sourceMac.toLowerCase() === text.toLowerCase()) !== negated;
+    };
+  });
+}
+
+/** `ARPHRD_ETHER`. */
+const ETHERNET = 1;
 
 function socket(options: readonly Option[]): readonly (Check | undefined)[] {
   const known = ["--transparent", "--nowildcard", "--restore-skmark"];
@@ -370,12 +394,7 @@ const MATCHERS: Readonly<Record<string, Matcher>> = {
     "--socket-exists": () => ({ around }) => around.inDevice === undefined,
   }),
   iprange: each({ "--src-range": RANGES("source"), "--dst-range": RANGES("destination") }),
-  mac: each({
-    "--mac-source": ({ values: [text = ""] }) => ({ packet }) =>
-      packet.sourceMac === undefined
-        ? unknown("the sender's hardware address is not known")
-        : packet.sourceMac.toLowerCase() === text.toLowerCase(),
-  }),
+  mac: hardwareAddress,
   length: each({ "--length": numbers((packet) => packet.length) }),
   ttl: each({
     "--ttl-eq": numbers(({ ttl }) => ttl),

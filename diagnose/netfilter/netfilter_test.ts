@@ -1,7 +1,8 @@
 /** The rules that a template checker gets wrong, each with what the kernel does. */
 import assert from "node:assert/strict";
-import { endsOf, iptables, only, packetOf } from "../../tests/made_rules.ts";
-import type { Hook, Outcome } from "./netfilter.ts";
+import { AROUND, endsOf, iptables, namespaceWith, only, packetOf } from "../../tests/made_rules.ts";
+import { clusterIp, endpointIp, iptablesServices } from "../../tests/made_services.ts";
+import { type Hook, Netfilter, type Outcome } from "./netfilter.ts";
 
 const POD = "10.244.1.2";
 const NEW = packetOf(POD, "10.244.2.2", 80);
@@ -290,4 +291,56 @@ Deno.test("Netfilter says where a text is damaged", () => {
   );
   assert.equal(outcome.verdict, "unknown");
   assert.match(outcome.because ?? "", /iptables-legacy is damaged at "-A NOWHERE -j DROP"/);
+});
+
+Deno.test("Netfilter finds the rule in a long chain, whatever its text shows", () => {
+  const comment = '-m comment --comment " -d 10.244.2.2/32 -m tcp --dport 80 "';
+  const others = Array.from({ length: 100 }, (_, at) => [
+    `-A FORWARD -d 10.9.0.${at}/32 -p tcp -m tcp --dport 80 -j DROP`,
+    `-A FORWARD -s 10.9.0.${at}/32 -j DROP`,
+    `-A FORWARD -p tcp ${comment} -m tcp --dport ${1_000 + at} -j DROP`,
+  ]).flat();
+  const places: readonly (readonly [string, boolean])[] = [
+    ["-d 10.244.2.2/32 -p tcp -m tcp --dport 80", true],
+    ["! -d 10.244.2.2/32", false],
+    ["! -d 10.244.2.3/32", true],
+    ["-s 10.244.1.2/32", true],
+    ["! -s 10.244.1.3/32", true],
+    ["-p tcp -m tcp --dport 80", true],
+    ["-p tcp -m tcp ! --dport 80", false],
+    ["-p tcp -m tcp ! --dport 81", true],
+    [`-p tcp ${comment} -m tcp --dport 81`, false],
+    ["-p tcp -m tcp --sport 40000 --dport 80", true],
+    ["-p tcp", true],
+  ];
+  for (const [text, matches] of places) {
+    const rules = [...others, `-A FORWARD ${text} -j REJECT`, ...others].join("\n");
+    const outcome = forwarded(rules);
+    assert.equal(outcome.verdict, matches ? "reject" : "accept", text);
+    assert.equal(outcome.by?.number, matches ? 301 : undefined, text);
+  }
+  const portless = forwarded(
+    [...others, "-A FORWARD -p tcp -m tcp --dport 80 -j REJECT"].join("\n"),
+    packetOf(POD, "10.244.2.2", 80, { protocol: 1 }),
+  );
+  assert.equal(portless.verdict, "accept");
+});
+
+Deno.test("Netfilter takes a service of 5,000, also the last, in a blink", () => {
+  const text = iptablesServices({ services: 5_000, endpoints: 3 });
+  const began = performance.now();
+  const rules = new Netfilter(namespaceWith({ iptablesNft: text }));
+  const outcomes = rules.run("prerouting", packetOf("192.0.2.9", clusterIp(4_999), 80), AROUND);
+  assert.ok(performance.now() - began < 5_000);
+  assert.deepEqual(
+    outcomes.map(({ packet, chance }) => [endsOf(packet), chance?.toFixed(3)]),
+    [0, 1, 2].map((
+      endpoint,
+    ) => [`192.0.2.9:40000 > ${endpointIp(4_999, endpoint)}:8080`, "0.333"]),
+  );
+  const [first] = outcomes;
+  assert.equal(first?.packet.mark, 0x4000);
+  const left = only(rules.run("postrouting", first?.packet ?? assert.fail(), AROUND));
+  assert.equal(endsOf(left.packet).split(" ")[0], "10.0.1.1:40000");
+  assert.equal(only(rules.run("forward", first?.packet, AROUND)).verdict, "accept");
 });

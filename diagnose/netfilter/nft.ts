@@ -4,7 +4,6 @@
  * @module
  */
 import type { NamespaceSnapshot } from "../snapshot/format.ts";
-import { parseNft } from "../snapshot/parse.ts";
 import { type Json, kindOf, listOf, numberOf, objectOf, textOf } from "./nft_json.ts";
 import type { Context } from "./nft_expression.ts";
 import { NftSet } from "./nft_set.ts";
@@ -26,13 +25,30 @@ interface Table {
   readonly read: Map<string, NftSet | string>;
 }
 
+/** The objects of a rule set, unchecked: there may be tens of thousands. */
+function objectsIn(text: string): readonly unknown[] {
+  if (text.trim() === "") return [];
+  const objects = listOf(objectOf(parsed(text))?.nftables);
+  if (objects !== undefined) return objects;
+  throw new SyntaxError('Cannot parse a ruleset: it has no list "nftables"');
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new SyntaxError(`Cannot parse a ruleset: ${error.message}`, { cause: error });
+  }
+}
+
 /** All tables of a namespace. */
 export class Nft {
   readonly #tables = new Map<string, Table>();
 
   /** @throws {SyntaxError} if the text is not what `nft -j` writes */
   constructor(text: NonNullable<NamespaceSnapshot["nft"]>) {
-    for (const object of parseNft(text)) {
+    for (const object of objectsIn(text)) {
       const [kind, inner] = kindOf(object) ?? [];
       const json = objectOf(inner);
       if (kind === undefined || json === undefined) continue;

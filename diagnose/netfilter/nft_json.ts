@@ -9,9 +9,11 @@ export type Json = Readonly<Record<string, unknown>>;
 
 /** The value, if it is an object and no list. */
 export function objectOf(value: unknown): Json | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? Object.fromEntries(Object.entries(value))
-    : undefined;
+  return isObject(value) ? value : undefined;
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The value, if it is a list. */
@@ -33,8 +35,8 @@ export function numberOf(value: unknown): number | undefined {
 export function kindOf(value: unknown): readonly [string, unknown] | undefined {
   const object = objectOf(value);
   if (object === undefined) return undefined;
-  const [entry] = Object.entries(object);
-  return entry;
+  for (const key in object) return [key, object[key]];
+  return undefined;
 }
 
 /** An element without its timeout, counter and comment. */

@@ -5,6 +5,7 @@
  * @module
  */
 import { Netfilter, type Outcome, type Surroundings } from "../../diagnose/netfilter/netfilter.ts";
+import { readRule, splitTables } from "../../diagnose/netfilter/iptables_text.ts";
 import { type Address, formatAddress } from "../../diagnose/packet/address.ts";
 import { firstPacket, type Packet, PROTOCOLS } from "../../diagnose/packet/packet.ts";
 import type { NamespaceSnapshot } from "../../diagnose/snapshot/format.ts";
@@ -19,6 +20,9 @@ import type { Order } from "./sender.ts";
 const PACKETS = 60;
 /** The first of the senders' ports; each packet has its own. */
 const PORT_MIN = 20_000;
+/** How often what came is looked at before it counts as different. */
+const LOOKS = 5;
+const LOOK_MILLISECONDS = 300;
 
 /** What the oracle found. */
 export interface Findings {
@@ -26,6 +30,8 @@ export interface Findings {
   readonly packets: number;
   /** Packets of which the rules said that they cannot tell. */
   readonly unknown: number;
+  /** Why, and of how many packets. */
+  readonly because: ReadonlyMap<string, number>;
   /** Packets of which chance decided. */
   readonly chance: number;
   readonly mismatches: readonly string[];
@@ -184,7 +190,10 @@ function portOf(sighting: string): number {
 
 /** Runs rule sets from a seed on. */
 export async function run(seed: number, runs: number): Promise<Findings> {
-  const found = { runs, packets: 0, unknown: 0, chance: 0, mismatches: Array<string>() };
+  const found = {
+    ...{ runs, packets: 0, unknown: 0, chance: 0, mismatches: Array<string>() },
+    because: new Map<string, number>(),
+  };
   await using lab = await NetfilterLab.start();
   for (let at = 0; at < runs; at++) {
     const random = randomOf(seed + at);
@@ -193,30 +202,75 @@ export async function run(seed: number, runs: number): Promise<Findings> {
     for (const from of ["sender", "router"] as const) {
       await lab.send(from, sent.filter((each) => each.from === from).map(({ order }) => order));
     }
-    const sightings = await lab.sightings();
     const foreseen = foresee(snapshot, sent);
-    foreseen.forEach((each, index) => {
-      const order = sent[index];
-      if (order === undefined) return;
-      found.packets++;
-      if (each.some(({ outcome }) => outcome.verdict === "unknown")) found.unknown++;
-      if (each.length > 1) found.chance++;
-      const own = sightings.filter((sighting) => portOf(sighting) === order.order.sourcePort);
-      const wrong = mismatch(each, own);
-      if (wrong === undefined) return;
-      const { from, order: { source, destination, protocol, destinationPort } } = order;
-      const packet = `${from} ${source} > ${destination} ${protocol} ${destinationPort}`;
-      found.mismatches.push(`seed ${seed + at}, packet ${index} (${packet}): ${wrong}`);
-    });
+    found.packets += sent.length;
+    found.chance += foreseen.filter((each) => each.length > 1).length;
+    for (const { outcome } of foreseen.flatMap(([first]) => first ?? [])) {
+      if (outcome.verdict !== "unknown") continue;
+      found.unknown++;
+      found.because.set(outcome.because ?? "", (found.because.get(outcome.because ?? "") ?? 0) + 1);
+    }
+    found.mismatches.push(
+      ...(await judge(lab, sent, foreseen)).map((wrong) => `seed ${seed + at}, ${wrong}`),
+    );
   }
   return found;
 }
 
+/**
+ * Rules of iptables that should have stopped more packets than they did. More than foreseen is
+ * nothing: answers to what was rejected pass rules as well.
+ */
+function miscounted(
+  counts: Awaited<ReturnType<NetfilterLab["counts"]>>,
+  foreseen: readonly (readonly Foreseen[])[],
+): string[] {
+  const expected = new Map<string, number>();
+  const places = foreseen.flatMap((each) => each.length === 1 ? each[0]?.outcome.by ?? [] : []);
+  for (const { engine, family, table, chain, number } of places) {
+    const tool = engine === "iptables-legacy" || engine === "iptables-nft" ? engine : undefined;
+    if (tool === undefined || number === 0) continue;
+    const name = family === "ip6" ? tool.replace("ip", "ip6") : tool;
+    const key = JSON.stringify([name, table, chain, number]);
+    expected.set(key, (expected.get(key) ?? 0) + 1);
+  }
+  return [...expected].flatMap(([key, packets]) => {
+    const [name, table, chain, number] = JSON.parse(key);
+    const lines = splitTables(counts[name] ?? "").tables.get(table)?.chains.get(chain)?.lines;
+    const line = lines?.[number - 1] ?? "";
+    const counted = readRule(line).packets ?? 0n;
+    return counted >= packets ? [] : [`${name} counted ${counted} of ${packets}: ${line}`];
+  });
+}
+
+/** What is wrong; packets may take a while on a busy machine. */
+async function judge(
+  lab: NetfilterLab,
+  sent: readonly Sent[],
+  foreseen: readonly (readonly Foreseen[])[],
+): Promise<string[]> {
+  for (let look = 1;; look++) {
+    const sightings = await lab.sightings();
+    const wrong = sent.flatMap(({ from, order }, index) => {
+      const own = sightings.filter((sighting) => portOf(sighting) === order.sourcePort);
+      const because = mismatch(foreseen[index] ?? [], own);
+      if (because === undefined) return [];
+      const { source, destination, protocol, destinationPort } = order;
+      const packet = `${from} ${source} > ${destination} ${protocol} ${destinationPort}`;
+      return [`packet ${index} (${packet}): ${because}`];
+    });
+    if (wrong.length === 0) return miscounted(await lab.counts(), foreseen);
+    if (look === LOOKS) return wrong;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MILLISECONDS));
+  }
+}
+
 if (import.meta.main) {
   const [seed = 1, runs = 20] = Deno.args.map(Number);
-  const { mismatches, ...figures } = await run(seed, runs);
+  const { mismatches, because, ...figures } = await run(seed, runs);
   const write = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
   mismatches.forEach(write);
+  for (const [text, packets] of because) write(`${packets} packets unknown: ${text}`);
   write(JSON.stringify({ seed, ...figures, mismatches: mismatches.length }));
   Deno.exit(mismatches.length > 0 ? 1 : 0);
 }
