@@ -91,14 +91,15 @@ export function iptables(
   tables: Readonly<Record<string, string>>,
   hook: Hook,
   packet: Packet,
-  around: Partial<Surroundings> = {},
+  around: Partial<Surroundings> | { readonly inDevice: undefined } = {},
   parts: Partial<NamespaceSnapshot> = {},
 ): readonly Outcome[] {
   const text = saved(tables);
   const own = packet.source.family === 4 ? { iptablesLegacy: text } : { ip6tablesLegacy: text };
+  const { inDevice, ...rest } = { ...AROUND, ...around };
   return new Netfilter(namespaceWith({ ...own, ...parts })).run(hook, packet, {
-    ...AROUND,
-    ...around,
+    ...rest,
+    ...(inDevice === undefined ? {} : { inDevice }),
   });
 }
 

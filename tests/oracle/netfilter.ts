@@ -146,8 +146,7 @@ class Way {
   #leave(packet: Packet, inDevice: string | undefined): readonly Foreseen[] {
     const outDevice = isLocal(packet.destination) ? "lo" : "r1";
     const devices = inDevice === undefined ? { outDevice } : { inDevice, outDevice };
-    // In the hook postrouting a packet has no device that it came by, as far as rules can see.
-    return this.#after("postrouting", packet, { outDevice: devices.outDevice }, (left) => {
+    return this.#after("postrouting", packet, devices, (left) => {
       if (outDevice === "lo") return this.#arrive("lo", left);
       return [this.#seen("out", left)];
     });

@@ -143,7 +143,8 @@ function connectionMatch({ draw, early }: Place): string {
 
 function otherMatch({ draw, hook, family }: Place): string {
   const inward = ["prerouting", "input", "forward"].includes(hook);
-  const way = hook === "forward" ? draw.one(["iif", "oif"]) : inward ? "iif" : "oif";
+  const both = hook === "forward" || hook === "postrouting";
+  const way = both ? draw.one(["iif", "oif"]) : inward ? "iif" : "oif";
   const nfproto = `meta nfproto ${draw.one(["ipv4", "ipv6"])}`;
   return draw.one([
     () => `${way}name ${not(draw)}${draw.one(['"r0"', '"r1"', '"r*"', '"lo"', '{ "r0", "x*" }'])}`,
