@@ -6,7 +6,7 @@ import { endsOf, iptables, only, packetOf } from "../../tests/made_rules.ts";
 const POD = "10.244.1.2";
 const calico = { ipset: CALICO_SETS };
 
-Deno.test("flannel's rules leave pods' addresses to each other, and masquerade to elsewhere", () => {
+Deno.test("flannel's rules leave pods to each other, and masquerade to elsewhere", () => {
   const after = (from: string, to: string, mark = 0) =>
     endsOf(only(iptables(FLANNEL, "postrouting", packetOf(from, to, 80, { mark }))).packet);
   assert.equal(after(POD, "10.244.2.2"), `${POD}:40000 > 10.244.2.2:80`);
@@ -19,7 +19,7 @@ Deno.test("flannel's rules leave pods' addresses to each other, and masquerade t
   assert.equal(forward("192.0.2.2", "192.0.2.1"), "drop");
 });
 
-Deno.test("Calico's rules let in what the policy's set has, and name the rule that does not", () => {
+Deno.test("Calico's rules let in what the policy's set has, and name what refuses others", () => {
   const into = (from: string, port: number) => {
     const around = { inDevice: "eth0", outDevice: "cali1" };
     return only(iptables(CALICO, "forward", packetOf(from, "10.244.1.9", port), around, calico));
