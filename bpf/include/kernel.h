@@ -239,10 +239,20 @@ struct udp_sock {
 	struct sk_buff_head reader_queue;
 };
 
+struct Qdisc_ops {
+	char id[16];
+};
+
+struct Qdisc {
+	void *enqueue; /* NULL if packets go to the driver at once */
+	struct Qdisc_ops *ops;
+};
+
 struct net_device {
 	char name[16];
 	int ifindex;
 	possible_net_t nd_net;
+	struct Qdisc *qdisc; /* of all its queues, or of the first */
 };
 
 struct neigh_table {
@@ -282,8 +292,13 @@ struct sk_buff {
 	__u16 network_header;
 	__u16 mac_header;
 	unsigned int tail; /* sk_buff_data_t, an offset from head on every 64-bit kernel */
+	unsigned int end;  /* likewise; where the skb_shared_info is */
 	unsigned char *head;
 	unsigned char *data;
+};
+
+struct skb_shared_info {
+	unsigned short gso_size; /* of the payload of each segment; 0 of a packet that is one */
 };
 
 struct socket {

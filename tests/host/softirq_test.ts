@@ -5,9 +5,9 @@
  * and others make some too, so that what a test has made is told by its time.
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { AgentUnderTest, eventually, folder, Lab, run, type SeenEvent, sleep } from "./lab.ts";
+import { Burn } from "./burn.ts";
+import { AgentUnderTest, eventually, Lab, type SeenEvent, sleep } from "./lab.ts";
 
-const ROOT = new URL("../../", import.meta.url);
 const PORT = 5009;
 const ALL_VECTORS = 1_023;
 /** A burn is over at the next look at the clock; interrupts and a hypervisor make it longer. */
@@ -18,49 +18,6 @@ const TIMER_SLACK_MS = 10;
 function config(vectors: number): string {
   return `events: {foldSeconds: 1}\nprobes:\n  netsoftirq: ` +
     `{metrics: true, events: true, vectors: ${vectors}, events_per_second: 10000}\n`;
-}
-
-/** Has each UDP packet that comes to the lab's right end hold a CPU for `ms`. */
-class Burn implements AsyncDisposable {
-  readonly #pins = `/sys/fs/bpf/burn-${Deno.pid}`;
-
-  private constructor() {}
-
-  static async on(lab: Lab, ms: number): Promise<Burn> {
-    const burn = new Burn();
-    try {
-      await burn.#attach(lab, ms);
-    } catch (error) {
-      await burn[Symbol.asyncDispose]();
-      throw error;
-    }
-    return burn;
-  }
-
-  async #attach(lab: Lab, ms: number): Promise<void> {
-    const dir = await folder();
-    const object = `${dir}/burn.o`;
-    const versions = await Deno.readTextFile(new URL("tools/versions.sh", ROOT));
-    await run(
-      ...[`clang-${/^LLVM=(\d+)$/m.exec(versions)?.[1]}`, "-g", "-O2", "-target", "bpf"] as const,
-      ...[`-DBURN_NS=${ms}000000ULL`, `-I${new URL("bpf/include", ROOT).pathname}`],
-      ...["-c", new URL("burn.bpf.c", import.meta.url).pathname, "-o", object],
-    );
-    await Deno.mkdir(this.#pins);
-    // The pin of the map keeps its timer going, which a filter alone does not.
-    const program = `${this.#pins}/burn`;
-    await run("bpftool", "prog", "load", object, program, "pinmaps", this.#pins);
-    await Deno.remove(dir, { recursive: true });
-    // `tc -n` would have a /sys of its own, without the pins.
-    const tc = ["nsenter", `--net=/run/netns/${lab.right.name}`, "tc"] as const;
-    await run(...tc, "qdisc", "add", "dev", "cable0", "clsact");
-    const filter = ["filter", "add", "dev", "cable0", "ingress", "bpf", "da", "pinned", program];
-    await run(...tc, ...filter);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Deno.remove(this.#pins, { recursive: true });
-  }
 }
 
 async function send(lab: Lab, address: string, packets: number): Promise<void> {
@@ -102,7 +59,7 @@ for (const [ms, packets] of [[37, 7], [137, 5]] as const) {
   Deno.test(`softirq sees runs of ${ms} ms, and the timers that wait behind them`, async () => {
     await using lab = await Lab.create();
     await using agent = await AgentUnderTest.start({ config: config(ALL_VECTORS) });
-    await using _burn = await Burn.on(lab, ms);
+    await using _burn = await Burn.on(lab.right, "ingress", ms);
     let total = 0;
     for (const address of [lab.right.v4, lab.right.v6]) {
       total += packets;
