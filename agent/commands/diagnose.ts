@@ -8,12 +8,20 @@ import { headline } from "../../diagnose/report/headline.ts";
 import { documentOf } from "../../diagnose/report/json.ts";
 import { diagnosisText } from "../../diagnose/report/text.ts";
 import { parseAddress } from "../../diagnose/packet/address.ts";
+import {
+  isTargetName,
+  type Names,
+  paired,
+  type Target,
+  targetOf,
+} from "../../diagnose/kube/target.ts";
 import { readSnapshot, type Snapshot } from "../../diagnose/snapshot/format.ts";
 import { diagnoseIn, type Diagnosis, type Question } from "../../diagnose/walk/diagnosis.ts";
 import { Network } from "../../diagnose/walk/network.ts";
 import { jsonText } from "../routes/answer.ts";
 import { type ClientOptions, withClientOptions } from "./client.ts";
 import { snapshot } from "./collect.ts";
+import { clusterOf, namesOf, withOpinion } from "./diagnose_objects.ts";
 import { withExamples } from "./program.ts";
 import { Failure, type Terminal } from "./terminal.ts";
 
@@ -44,6 +52,8 @@ export interface DiagnoseOptions extends ClientOptions {
   readonly format: string;
   readonly output?: string;
   readonly local?: boolean;
+  readonly objects?: readonly string[];
+  readonly kubeconfig?: string;
 }
 
 /** Diagnoses a connection on this node, or on snapshots of any. */
@@ -73,8 +83,11 @@ export function diagnoseCommand(terminal: Terminal): Command {
 /** The options that say what is asked and how it is answered. */
 export function withQuestion(command: Command): Command {
   return command
-    .option("-s, --src <address>", "where the packet comes from")
-    .option("-d, --dst <address>", "where it is to go")
+    .option(
+      "-s, --src <address>",
+      "where the packet comes from; also pod/NAMESPACE/NAME, node/NAME",
+    )
+    .option("-d, --dst <address>", "where it is to go; also svc/NAMESPACE/NAME:PORT")
     .option("-p, --port <port>", "to which port")
     .addOption(new Option("--dport <port>", "as --port").hideHelp())
     .addOption(new Option("--protocol <protocol>").choices(PROTOCOLS).default("tcp"))
@@ -82,6 +95,12 @@ export function withQuestion(command: Command): Command {
     .option("--source-port <port>", "from which port (default: a high one)")
     .option("--mark <mark>", "the mark that the sender's socket sets")
     .option("--uid <uid>", "the sender's user (default: 0)")
+    .option(
+      "--objects <file>",
+      "the cluster's objects, by `kubectl get -o json`; repeatable",
+      listed,
+    )
+    .option("--kubeconfig <file>", "ask this cluster's API for its objects")
     .addOption(new Option("--format <format>").choices(["text", "json"]).default("text"))
     .option("-o, --output <file>", "write there instead of to standard output");
 }
@@ -92,9 +111,16 @@ export async function runDiagnosis(
   explicit: boolean,
   terminal: Terminal,
 ): Promise<void> {
-  const questions = await questionsOf(options);
-  const network = new Network(await snapshotsOf(options, explicit, terminal));
-  const diagnoses = questions.map((question) => diagnoseIn(network, question));
+  const pairs = await pairsOf(options);
+  const cluster = await clusterOf(options, terminal);
+  const snapshots = await snapshotsOf(options, explicit, terminal);
+  const network = new Network(snapshots);
+  const names = namesOf(network, cluster);
+  const questions = pairs.map(([words, where]) => questionOf(options, words, where, names));
+  const diagnoses = questions.map((question) => {
+    const diagnosis = diagnoseIn(network, question);
+    return cluster === undefined ? diagnosis : withOpinion(diagnosis, cluster, network);
+  });
   const text = options.format === "json"
     ? asJson(diagnoses, options)
     : asText(diagnoses, options, terminal);
@@ -163,11 +189,16 @@ async function snapshotIn(path: string): Promise<Snapshot> {
   }
 }
 
-async function questionsOf(
+/** The pairs that are asked about, each with where it is written. */
+async function pairsOf(
   options: DiagnoseOptions & { readonly dport?: string },
-): Promise<readonly Question[]> {
+): Promise<readonly (readonly [Words, string])[]> {
   const { src, dst, port = options.dport, protocol, matrix } = options;
-  if (matrix === undefined) return [questionOf(options, { src, dst, port, protocol })];
+  if (matrix === undefined) {
+    const words = { src, dst, port, protocol };
+    checked(options, words, "");
+    return [[words, ""]];
+  }
   if (src !== undefined || dst !== undefined) {
     throw new Failure("Cannot take --src or --dst beside --matrix, which has the pairs", 2);
   }
@@ -177,9 +208,10 @@ async function questionsOf(
     if (more.length > 0) {
       throw new Failure(`Cannot read "${matrix}", line ${number}: "${line}" has too many words`, 2);
     }
-    return questionOf(options, {
-      ...{ src: from, dst: to, port: dport === "-" ? undefined : dport, protocol: proto },
-    }, `"${matrix}", line ${number}: `);
+    const words = { src: from, dst: to, port: dport === "-" ? undefined : dport, protocol: proto };
+    const where = `"${matrix}", line ${number}: `;
+    checked(options, words, where);
+    return [words, where];
   });
 }
 
@@ -212,17 +244,28 @@ interface Words {
   readonly protocol: string;
 }
 
-/** What is asked, from what was typed. */
-export function questionOf(
-  options: Pick<DiagnoseOptions, "netns" | "sourcePort" | "mark" | "uid">,
+/** What is wrong without looking at anything; the numbers. */
+function checked(
+  options: NumberOptions,
   { src, dst, port, protocol: name }: Words,
-  where = "",
-): Question {
+  where: string,
+) {
   const protocol = PROTOCOLS.find((each) => each === name);
   if (protocol === undefined) {
     throw new Failure(`${where}Cannot diagnose the protocol "${name}": ${PROTOCOLS.join(", ")}`, 2);
   }
-  if (protocol !== "icmp" && port === undefined) {
+  for (const [text, flag, what] of [[src, "-s", "source"], [dst, "-d", "destination"]] as const) {
+    if (text === undefined) {
+      throw new Failure(`${where}Cannot diagnose without a ${what}: give ${flag} ADDRESS`, 2);
+    }
+    if (parseAddress(text) !== undefined || isTargetName(text)) continue;
+    throw new Failure(
+      `${where}Cannot take "${text}" as the ${what}: it is no IP address, nor pod/, svc/ or node/`,
+      2,
+    );
+  }
+  // A service's name may say its port.
+  if (protocol !== "icmp" && port === undefined && !isTargetName(dst ?? "")) {
     throw new Failure(`${where}Cannot diagnose ${protocol} without a port: give -p PORT`, 2);
   }
   const number = (text: string | undefined, what: string, min: number, max: number) => {
@@ -231,33 +274,74 @@ export function questionOf(
     if (value >= min && value <= max) return value;
     throw new Failure(`${where}Cannot take "${text}" as ${what}: it is one of ${min} to ${max}`, 2);
   };
-  const found = {
+  return {
+    protocol,
     port: protocol === "icmp" ? undefined : number(port, "a port", 1, PORT_MAX),
     sourcePort: number(options.sourcePort, "a source port", 1, PORT_MAX),
     mark: number(options.mark, "a mark", 0, MARK_MAX),
     uid: number(options.uid, "a user", 0, MARK_MAX),
   };
+}
+
+type NumberOptions = Pick<DiagnoseOptions, "sourcePort" | "mark" | "uid">;
+
+/** What is asked, from what was typed. */
+export function questionOf(
+  options: NumberOptions & Pick<DiagnoseOptions, "netns">,
+  words: Words,
+  where = "",
+  names: Names = {},
+): Question {
+  const given = checked(options, words, where);
+  const from = targetIn(words.src, where, names);
+  const to = targetIn(words.dst, where, names);
+  const [source, destination] = pairIn(from, to, where);
+  // A port by its name has its own protocol.
+  const isNamed = given.port === undefined && given.protocol !== "icmp";
+  const protocol = isNamed ? to.protocol ?? given.protocol : given.protocol;
+  const port = isNamed ? to.port : given.port;
+  if (protocol !== "icmp" && port === undefined) {
+    throw new Failure(`${where}Cannot diagnose ${protocol} without a port: give -p PORT`, 2);
+  }
   return {
-    source: addressIn(src, "-s", "source", where),
-    destination: addressIn(dst, "-d", "destination", where),
-    protocol,
-    ...(found.port === undefined ? {} : { port: found.port }),
-    ...(found.sourcePort === undefined ? {} : { sourcePort: found.sourcePort }),
-    ...(found.mark === undefined ? {} : { mark: found.mark }),
-    ...(found.uid === undefined ? {} : { uid: found.uid }),
-    ...(options.netns === undefined ? {} : { from: options.netns }),
+    ...{ source, destination, protocol },
+    ...(port === undefined ? {} : { port }),
+    ...(given.sourcePort === undefined ? {} : { sourcePort: given.sourcePort }),
+    ...(given.mark === undefined ? {} : { mark: given.mark }),
+    ...(given.uid === undefined ? {} : { uid: given.uid }),
+    ...senderOf(options.netns ?? from.pod),
   };
 }
 
-function addressIn(text: string | undefined, flag: string, what: string, where: string) {
-  if (text === undefined) {
-    throw new Failure(`${where}Cannot diagnose without a ${what}: give ${flag} ADDRESS`, 2);
-  }
-  const address = parseAddress(text);
-  if (address !== undefined) return address;
-  throw new Failure(`${where}Cannot take "${text}" as the ${what}: it is no IP address`, 2);
+function senderOf(name: string | undefined): Pick<Question, "from"> {
+  return name === undefined ? {} : { from: name };
 }
 
-function listed(value: string, before: readonly string[]): readonly string[] {
+function targetIn(text: string | undefined, where: string, names: Names): Target {
+  try {
+    return targetOf(text ?? "", names);
+  } catch (error) {
+    if (error instanceof Error) throw new Failure(`${where}${error.message}`, 2);
+    throw error;
+  }
+}
+
+function pairIn(from: Target, to: Target, where: string) {
+  const [first, second] = [from.addresses[0], to.addresses[0]];
+  // Two addresses that were typed are asked about as they are.
+  if (
+    first !== undefined && second !== undefined && from.addresses.length + to.addresses.length < 3
+  ) {
+    return [first, second] as const;
+  }
+  try {
+    return paired(from, to);
+  } catch (error) {
+    if (error instanceof Error) throw new Failure(`${where}${error.message}`, 2);
+    throw error;
+  }
+}
+
+function listed(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }

@@ -10,11 +10,6 @@ import type { Connecting } from "./match.ts";
 import { type Rulings, rulingsOn } from "./policy.ts";
 import { backendText, type Drift, driftOf, type Intent, intentOf } from "./service.ts";
 
-export { Cluster } from "./cluster.ts";
-export { readObjects } from "./objects.ts";
-export { clusterObjects } from "./reading.ts";
-export { paired, type Target, targetOf } from "./target.ts";
-
 /** Endpoints of one service that are asked about; the others are like these. */
 const BACKENDS_MAX = 100;
 
@@ -28,6 +23,8 @@ export interface Asked {
   readonly node: string;
   /** Where the request's ways ended, as the packet was then. */
   readonly went: readonly { readonly address: Address; readonly port: number }[];
+  /** Whether these are all ways that there are. */
+  readonly all?: boolean;
   readonly verdict: "reachable" | "blocked" | "unknown";
   /** Rule sets of the nodes, in which enforcers leave their chains. */
   readonly rules?: readonly string[];
@@ -63,7 +60,11 @@ export function opinionOf(cluster: Cluster, asked: Asked): Opinion {
   const { source, destination, protocol, port = 0, node } = asked;
   const knock = { address: destination, port, protocol, node };
   const intent = intentOf(cluster, knock);
-  const drifts = intent === undefined ? [] : driftOf(intent, knock, asked.went);
+  const drifts = intent === undefined
+    ? []
+    : driftOf(intent, knock, asked.went).filter(({ kind }) =>
+      kind !== "missing" || asked.all !== false
+    );
   const ends = intent?.backends.slice(0, BACKENDS_MAX) ?? [{ address: destination, port }];
   const rulings = ends.map((end) => ({
     to: backendText(end),

@@ -94,6 +94,8 @@ Deno.test("a service that is not programmed, or not as wanted, is remarked", () 
     "service-stale warning certain",
     "service-missing hint certain",
   ]);
+  const some = opinion([], { went: [at("10.0.0.1")], all: false });
+  assert.deepEqual(remarks(some), []);
   const none = opinion([], { port: 81, went: [at("10.96.0.17", 81)], verdict: "blocked" });
   assert.deepEqual(remarks(none), ["service-empty critical certain"]);
   assert.match(none.remarks[0]?.message ?? "", /leads nowhere: it has no port 81\/TCP/);

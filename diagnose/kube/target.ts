@@ -29,6 +29,11 @@ export interface Names {
 const FORMS = "an address, pod/NAMESPACE/NAME, svc/NAMESPACE/NAME[:PORT], node/NAME, " +
   "or SERVICE.NAMESPACE.svc";
 
+/** Whether a text has the form of a target's name. */
+export function isTargetName(text: string): boolean {
+  return /^(pod|svc|service|node)\/./.test(text) || /^[\w-]+\.[\w-]+\.svc(\.|:|$)/.test(text);
+}
+
 /**
  * What a text stands for.
  *

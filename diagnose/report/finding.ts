@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { formatAddress } from "../packet/address.ts";
 import type { Diagnosis } from "../walk/diagnosis.ts";
 import type { Namespace } from "../walk/namespace.ts";
 import type { Cause, End } from "../walk/trail.ts";
@@ -49,6 +50,7 @@ export function findingsOf(diagnosis: Diagnosis): readonly Finding[] {
   found.push(...stopped(requests, "request"), ...stopped(answers, "answer"));
   for (const end of diagnosis.large) found.push(...tooLarge(end));
   found.push(...crowded([...requests, ...answers]));
+  found.push(...remarked(diagnosis));
   return ordered(unique(found));
 }
 
@@ -85,6 +87,14 @@ export function findingOf(
 
 function placeOf({ node, label, snapshot: { netns } }: Namespace) {
   return { node, namespace: label, netns };
+}
+
+/** What a cluster's objects say; it is of the way's start, or of no place. */
+function remarked({ opinion, sender, question }: Diagnosis): Finding[] {
+  const where = sender === undefined
+    ? { node: "", namespace: formatAddress(question.source), netns: 0 }
+    : placeOf(sender);
+  return (opinion?.remarks ?? []).map((remark) => ({ ...remark, direction: "request", where }));
 }
 
 function tooLarge({ cause, namespace }: End): Finding[] {

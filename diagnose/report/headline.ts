@@ -9,7 +9,9 @@ import { findingsOf } from "./finding.ts";
 /** `reachable …`, `blocked at …`, or `unknown because …`. */
 export function headline(diagnosis: Diagnosis): string {
   const { verdict, cause, question, ways } = diagnosis;
-  const [first] = findingsOf(diagnosis).filter(({ severity, certainty }) =>
+  // What objects say explains a verdict, but is none.
+  const { opinion: _, ...walked } = diagnosis;
+  const [first] = findingsOf(walked).filter(({ severity, certainty }) =>
     verdict === "blocked" ? severity === "critical" : certainty === "possible"
   );
   if (verdict === "reachable") {

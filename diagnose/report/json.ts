@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { backendText } from "../kube/service.ts";
 import { formatAddress } from "../packet/address.ts";
 import type { Packet } from "../packet/packet.ts";
 import type { Diagnosis, Question } from "../walk/diagnosis.ts";
@@ -56,6 +57,19 @@ export interface DiagnosisDocument {
     readonly protocol: Question["protocol"];
     readonly port?: number;
   };
+  /** What a cluster's objects call both ends, and say of them. */
+  readonly cluster?: {
+    readonly source: string;
+    readonly destination: string;
+    readonly backends?: readonly string[];
+    readonly enforcers: readonly string[];
+    readonly policies: readonly {
+      readonly to: string;
+      readonly verdict: string;
+      readonly egress: string;
+      readonly ingress: string;
+    }[];
+  };
   readonly verdict: Diagnosis["verdict"];
   readonly summary: string;
   readonly findings: readonly Finding[];
@@ -77,6 +91,7 @@ export function documentOf(diagnosis: Diagnosis): DiagnosisDocument {
       protocol,
       ...(port === undefined ? {} : { port }),
     },
+    ...clusterDocument(diagnosis),
     verdict,
     summary: headline(diagnosis),
     findings: findingsOf(diagnosis),
@@ -84,6 +99,20 @@ export function documentOf(diagnosis: Diagnosis): DiagnosisDocument {
       request: endDocument(request),
       answers: answers.map(endDocument),
     })),
+  };
+}
+
+function clusterDocument({ opinion }: Diagnosis): Pick<DiagnosisDocument, "cluster"> {
+  if (opinion === undefined) return {};
+  const { source, destination, intent, enforcers, rulings } = opinion;
+  return {
+    cluster: {
+      ...{ source, destination, enforcers },
+      ...(intent === undefined ? {} : { backends: intent.backends.map(backendText) }),
+      policies: rulings.map(({ to, rulings: { verdict, egress, ingress } }) => ({
+        ...{ to, verdict, egress: egress.because, ingress: ingress.because },
+      })),
+    },
   };
 }
 

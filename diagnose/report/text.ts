@@ -4,6 +4,7 @@
  * @module
  */
 import { printable } from "../../agent/log.ts";
+import type { Opinion } from "../kube/kube.ts";
 import type { Packet } from "../packet/packet.ts";
 import { type Diagnosis, endpoint } from "../walk/diagnosis.ts";
 import type { End, Step } from "../walk/trail.ts";
@@ -19,6 +20,8 @@ const NAMES = 11;
 /** A diagnosis in lines of at most `columns`. */
 export function diagnosisText(diagnosis: Diagnosis, columns = 80): string {
   const lines: string[] = [...wrapped(headline(diagnosis), columns, 0, 0), ""];
+  const { opinion } = diagnosis;
+  if (opinion !== undefined) lines.push(...opinionLines(opinion, columns), "");
   for (const finding of findingsOf(diagnosis)) lines.push(...findingLines(finding, columns), "");
   const { ways } = diagnosis;
   for (const [index, { request, answers }] of ways.slice(0, WAYS_SHOWN_MAX).entries()) {
@@ -32,6 +35,28 @@ export function diagnosisText(diagnosis: Diagnosis, columns = 80): string {
     lines.push(`and ${ways.length - WAYS_SHOWN_MAX} other ways; --format json has them all`, "");
   }
   return lines.join("\n");
+}
+
+/** Who the ends are, and what allows it; what forbids it is among the findings. */
+function opinionLines({ source, destination, intent, rulings }: Opinion, columns: number) {
+  const row = (name: string, text: string) =>
+    wrapped(`${name.padEnd(NAMES)}${text}`, columns, 0, NAMES);
+  const lines = [...row("from", source), ...row("to", destination)];
+  for (const { address, port, node } of intent?.backends.slice(0, WAYS_SHOWN_MAX) ?? []) {
+    const on = node === "" ? "" : ` on node ${node}`;
+    lines.push(...row("backend", `${endpoint(address, port)}${on}`));
+  }
+  const more = (intent?.backends.length ?? 0) - WAYS_SHOWN_MAX;
+  if (more > 0) lines.push(...row("", `and ${more} other backends`));
+  const [first] = rulings;
+  const isAllowed = rulings.every(({ rulings: { verdict } }) => verdict === "allowed");
+  if (first !== undefined && isAllowed) {
+    const { egress, ingress } = first.rulings;
+    lines.push(
+      ...row("policies", `allowed: egress, ${egress.because}; ingress, ${ingress.because}`),
+    );
+  }
+  return lines;
 }
 
 function findingLines(finding: Finding, columns: number): string[] {

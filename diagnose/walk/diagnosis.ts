@@ -5,6 +5,7 @@
  */
 import { type Address, type Family, formatAddress, sameAddress } from "../packet/address.ts";
 import { firstPacket, type Packet, PROTOCOLS, TCP_FLAGS } from "../packet/packet.ts";
+import type { Opinion } from "../kube/kube.ts";
 import type { Snapshot } from "../snapshot/format.ts";
 import type { Namespace } from "./namespace.ts";
 import { Network } from "./network.ts";
@@ -41,6 +42,8 @@ export interface Diagnosis {
   readonly large: readonly End[];
   /** Why there is no way at all. */
   readonly cause?: string;
+  /** What a cluster's objects say beside it. */
+  readonly opinion?: Opinion;
 }
 
 /** Asked for ports, programs take one of these. */

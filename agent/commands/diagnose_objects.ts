@@ -1,0 +1,119 @@
+/**
+ * What `podskoop diagnose` takes of a cluster's objects: names of targets, and their opinion.
+ *
+ * @module
+ */
+import { Cluster } from "../../diagnose/kube/cluster.ts";
+import { type Opinion, opinionOf } from "../../diagnose/kube/kube.ts";
+import { type KubeObject, readObjects } from "../../diagnose/kube/objects.ts";
+import { clusterObjects } from "../../diagnose/kube/reading.ts";
+import type { Names } from "../../diagnose/kube/target.ts";
+import type { Packet } from "../../diagnose/packet/packet.ts";
+import type { Diagnosis } from "../../diagnose/walk/diagnosis.ts";
+import type { Network } from "../../diagnose/walk/network.ts";
+import { findApiServer } from "../kubernetes/api_server.ts";
+import { ApiClient } from "../kubernetes/client.ts";
+import { Failure, type Terminal } from "./terminal.ts";
+
+/** Characters of one file of objects: 15,000 pods have some 100 MB. */
+const OBJECTS_BYTES_MAX = 512 * 1024 * 1024;
+/** Mistakes of objects that are shown. */
+const MISTAKES_SHOWN_MAX = 5;
+
+/** Where the objects come from. */
+export interface ObjectsOptions {
+  readonly objects?: readonly string[];
+  readonly kubeconfig?: string;
+}
+
+/** The cluster's objects, of files and of the API; undefined where none are named. */
+export async function clusterOf(
+  { objects: paths = [], kubeconfig }: ObjectsOptions,
+  terminal: Pick<Terminal, "err">,
+): Promise<Cluster | undefined> {
+  if (paths.length === 0 && kubeconfig === undefined) return undefined;
+  const objects: KubeObject[] = [];
+  const mistakes: string[] = [];
+  for (const path of paths) {
+    const read = await objectsIn(path);
+    for (const object of read.objects) objects.push(object);
+    mistakes.push(...read.mistakes.map((mistake) => `"${path}": ${mistake}`));
+  }
+  if (kubeconfig !== undefined) {
+    const read = await objectsOf(kubeconfig);
+    for (const object of read.objects) objects.push(object);
+    mistakes.push(...read.mistakes);
+  }
+  for (const mistake of mistakes.slice(0, MISTAKES_SHOWN_MAX)) {
+    terminal.err(`podskoop: passed over ${mistake}\n`);
+  }
+  const more = mistakes.length - MISTAKES_SHOWN_MAX;
+  if (more > 0) terminal.err(`podskoop: passed over ${more} other objects\n`);
+  return new Cluster(objects);
+}
+
+async function objectsIn(path: string) {
+  try {
+    const { size } = await Deno.stat(path);
+    if (size > OBJECTS_BYTES_MAX) {
+      throw new RangeError(`The file has more than ${OBJECTS_BYTES_MAX} bytes`);
+    }
+    return readObjects(await Deno.readTextFile(path));
+  } catch (error) {
+    const because = error instanceof Error ? error.message : String(error);
+    throw new Failure(`Cannot read the objects "${path}": ${because}`);
+  }
+}
+
+async function objectsOf(kubeconfig: string) {
+  try {
+    const server = await findApiServer(kubeconfig);
+    if (server === undefined) throw new Error(`Cannot find an API server by "${kubeconfig}"`);
+    using client = new ApiClient(server);
+    return await clusterObjects(client);
+  } catch (error) {
+    throw new Failure(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** What targets may be called: by the objects, else by whom the snapshots know themselves. */
+export function namesOf(network: Network, cluster: Cluster | undefined): Names {
+  return {
+    ...(cluster === undefined ? {} : { cluster }),
+    addressesOfPod: (namespace, name) => {
+      const found = network.namespaces.find(({ snapshot: { owner } }) =>
+        owner.kind === "pod" && owner.namespace === namespace && owner.name === name
+      );
+      return (found?.devices ?? []).filter((device) => device.name !== "lo").flatMap((device) =>
+        device.addresses.map(({ address }) => address)
+      ).filter(({ family, bits }) => family === 4 || bits >> 118n !== LINK_LOCAL);
+    },
+  };
+}
+
+/** The ten bits that link-local IPv6 addresses begin with, which no one else can ask for. */
+const LINK_LOCAL = 0x3fan;
+
+/** The diagnosis, with what the cluster's objects say of it. */
+export function withOpinion(diagnosis: Diagnosis, cluster: Cluster, network: Network): Diagnosis {
+  const { question: { source, destination, protocol, port }, sender, ways, verdict } = diagnosis;
+  const went = ways.map(({ request: { packet } }) => {
+    const { destination: address, destinationPort = 0 } = innermost(packet);
+    return { address, port: destinationPort };
+  });
+  const rules = network.namespaces.filter(({ snapshot: { host } }) => host)
+    .flatMap(({ snapshot: own }) =>
+      [own.iptablesLegacy, own.iptablesNft, own.nft].filter((text) => text !== undefined)
+    );
+  const opinion: Opinion = opinionOf(cluster, {
+    ...{ source, destination, went, verdict, rules, node: sender?.node ?? "" },
+    all: ways.every(({ request }) => request.cause?.id !== "too-many-branches"),
+    protocol: protocol === "icmp" ? "ICMP" : protocol === "udp" ? "UDP" : "TCP",
+    ...(port === undefined ? {} : { port }),
+  });
+  return { ...diagnosis, opinion };
+}
+
+function innermost(packet: Packet): Packet {
+  return packet.inner === undefined ? packet : innermost(packet.inner);
+}
