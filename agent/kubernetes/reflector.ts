@@ -171,6 +171,8 @@ export class Reflector<T> {
       this.#version = undefined;
       this.#fruitless = 0;
     }
+    // Until now a watch told of every change.
+    if (this.#current) this.#currentAt = performance.now();
     this.#current = false;
     this.#outcome = { state: "failed", because };
     // A connection on which nothing comes any more would fail the next try too.
