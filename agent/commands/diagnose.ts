@@ -4,6 +4,12 @@
  * @module
  */
 import { Command, Option } from "commander";
+import { d2Text } from "../../diagnose/report/d2.ts";
+import { graphOf } from "../../diagnose/report/graph.ts";
+import { htmlText } from "../../diagnose/report/html.ts";
+import { mermaidText } from "../../diagnose/report/mermaid.ts";
+import { predecessorDocument } from "../../diagnose/report/predecessor.ts";
+import { svgText } from "../../diagnose/report/svg.ts";
 import { headline } from "../../diagnose/report/headline.ts";
 import { documentOf } from "../../diagnose/report/json.ts";
 import { diagnosisText } from "../../diagnose/report/text.ts";
@@ -33,6 +39,9 @@ const MATRIX_CHARACTERS_MAX = 4 * 1024 * 1024;
 const TEXT_COLUMNS = 80;
 
 const PROTOCOLS: readonly Question["protocol"][] = ["tcp", "udp", "icmp"];
+
+/** How it is written. */
+const FORMATS = ["text", "json", "svg", "d2", "mermaid", "html", "kubeskoop-json"] as const;
 
 /** How scripts see the answer. */
 const EXIT_CODES = { reachable: 0, blocked: 2, unknown: 3 } as const;
@@ -101,7 +110,7 @@ export function withQuestion(command: Command): Command {
       listed,
     )
     .option("--kubeconfig <file>", "ask this cluster's API for its objects")
-    .addOption(new Option("--format <format>").choices(["text", "json"]).default("text"))
+    .addOption(new Option("--format <format>").choices(FORMATS).default("text"))
     .option("-o, --output <file>", "write there instead of to standard output");
 }
 
@@ -121,13 +130,37 @@ export async function runDiagnosis(
     const diagnosis = diagnoseIn(network, question);
     return cluster === undefined ? diagnosis : withOpinion(diagnosis, cluster, network);
   });
-  const text = options.format === "json"
-    ? asJson(diagnoses, options)
-    : asText(diagnoses, options, terminal);
+  const text = written(diagnoses, options, terminal);
   if (options.output === undefined) terminal.out(text);
   else await write(options.output, text);
   const worst = Math.max(...diagnoses.map(({ verdict }) => EXIT_CODES[verdict]));
   if (worst === 2 || worst === 3) throw new Failure("", worst);
+}
+
+function written(
+  diagnoses: readonly Diagnosis[],
+  options: DiagnoseOptions,
+  terminal: Terminal,
+): string {
+  const [first] = diagnoses;
+  const { format, matrix } = options;
+  if (first === undefined || format === "text") return asText(diagnoses, options, terminal);
+  if (format === "json") return asJson(diagnoses, options);
+  if (matrix !== undefined) {
+    throw new Failure(`Cannot write a matrix as ${format}: it takes text or json`, 2);
+  }
+  switch (format) {
+    case "svg":
+      return svgText(graphOf(first));
+    case "d2":
+      return d2Text(graphOf(first));
+    case "mermaid":
+      return mermaidText(graphOf(first));
+    case "html":
+      return htmlText(first);
+    default:
+      return `${jsonText(predecessorDocument(first), 2)}\n`;
+  }
 }
 
 function asJson(diagnoses: readonly Diagnosis[], { matrix }: DiagnoseOptions): string {
