@@ -6,10 +6,10 @@
 #pragma once
 
 #include "fixes.h"
-#include "sock.h"
 #include "socketlatency.h"
 #include "socketlatency_arrivals.bpf.h"
 #include "socketlatency_marks.bpf.h"
+#include "socketlatency_skb.bpf.h"
 
 #define SOCK_STREAM 1
 #define SOCK_DGRAM  2
@@ -98,11 +98,13 @@ static __always_inline void count_untimed(const struct sock *sk, __u8 operation)
 }
 
 /*
- * `caller` is NULL where it is the current process. A function of its own: within a loop, the
- * compiler would take what only newer kernels have out of the branch that asks for it.
+ * `caller` is NULL where it is the current process; `skb` is a datagram, or NULL. A function of its
+ * own: within a loop, the compiler would take what only newer kernels have out of the branch that
+ * asks for it.
  */
 static __attribute__((noinline)) int count_call(const struct sock *sk, __u8 operation,
-						__u64 latency_ns, const struct caller *caller)
+						__u64 latency_ns, const struct caller *caller,
+						const struct sk_buff *skb)
 {
 	const struct socketlatency_parameters *parameters = probe_parameters();
 	struct socketlatency_calls *found = calls_of(sk, operation);
@@ -119,10 +121,11 @@ static __attribute__((noinline)) int count_call(const struct sock *sk, __u8 oper
 	event->cgroup = sock_cgroup_id(sk);
 	event->latency_ns = latency_ns;
 	read_sock_net(sk, &event->netns);
-	read_sock_ends(sk, &event->local_address, &event->remote_address, &event->local_port,
-		       &event->remote_port);
 	event->operation = operation;
 	event->protocol = sk->sk_protocol;
+	if (!skb || !read_packet_ends(skb, event))
+		read_sock_ends(sk, &event->local_address, &event->remote_address,
+			       &event->local_port, &event->remote_port);
 	if (caller) {
 		event->tgid = caller->tgid;
 		__builtin_memcpy(event->comm, caller->comm, sizeof(event->comm));

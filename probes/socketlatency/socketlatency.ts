@@ -22,8 +22,9 @@
  * call that sends more than the connection takes, the rest is not looked at. Missed are reads by
  * splice(2) and by the kernel itself (kTLS, sockmap), though not what a later read then takes.
  *
- * The process of `SOCKETLAT_SENDSLOW` is the one that last sent on that socket. A datagram's socket
- * that is not connected has no remote end.
+ * The process of `SOCKETLAT_SENDSLOW` is the one that last sent on that socket. Where only
+ * tracepoints can be hooked, what UDP sends has no time, and a datagram read on a socket that is
+ * not connected no remote end.
  *
  * @module
  */

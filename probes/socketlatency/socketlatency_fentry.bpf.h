@@ -38,7 +38,7 @@ int BPF_PROG(tcp_sendmsg_locked, const struct sock *sk)
 SEC("fentry/skb_consume_udp")
 int BPF_PROG(skb_consume_udp, const struct sock *sk, const struct sk_buff *skb, int length)
 {
-	return is_ready() && length >= 0 ? udp_taken(sk) : 0;
+	return is_ready() && length >= 0 ? udp_taken(sk, skb) : 0;
 }
 
 static __always_inline int udp_begin(const struct sock *sk)
@@ -61,8 +61,12 @@ static __always_inline int udp_end(const struct sock *sk, int length)
 {
 	struct udp_progress *progress = is_udp(sk) ? udp_progress_of(sk) : NULL;
 
-	if (!progress || progress->sending.task != bpf_get_current_pid_tgid())
+	if (!progress)
 		return 0;
+	if (unlikely(progress->sending.task != bpf_get_current_pid_tgid())) {
+		count_untimed(sk, SOCKETLATENCY_WRITE);
+		return 0;
+	}
 	progress->sending.task = 0;
 	if (unlikely(!progress->sending.is_sent && length >= 0))
 		begin_wait(sk, progress, length, progress->sending.began);
@@ -107,7 +111,7 @@ static __always_inline int udp_left(const struct sock *sk, const struct sk_buff 
 		udp_left_late(sk, progress, skb);
 	} else if (!sending->is_sent) {
 		sending->is_sent = 1;
-		count_call(sk, SOCKETLATENCY_WRITE, bpf_ktime_get_ns() - sending->began, NULL);
+		count_call(sk, SOCKETLATENCY_WRITE, bpf_ktime_get_ns() - sending->began, NULL, skb);
 	}
 	return 0;
 }

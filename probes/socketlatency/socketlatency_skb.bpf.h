@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What a packet on its way to a device says of itself. Around it there may be another packet. */
+/* What a packet says of itself. Around one on its way to a device there may be another packet. */
 #pragma once
 
 #include "skb.h"
+#include "socketlatency.h"
 
 #define TCP_SYN 0x02
 
@@ -43,4 +44,23 @@ static __always_inline bool read_sequence_end(const struct sk_buff *skb, __u32 *
 		return false;
 	*end = bpf_ntohl(start.sequence) + length + !!(start.flags & TCP_SYN);
 	return true;
+}
+
+/* A datagram has both its ends; its socket may have neither. */
+static __always_inline bool read_packet_ends(const struct sk_buff *skb,
+					     struct socketlatency_event *event)
+{
+	bool is_read = event->operation == SOCKETLATENCY_READ;
+	struct transport transport = {};
+	struct packet packet = {};
+
+	read_packet(skb, skb->protocol, &packet);
+	read_transport(skb, &packet, &transport);
+	if (!transport.source_port)
+		return false;
+	event->local_port = is_read ? transport.destination_port : transport.source_port;
+	event->remote_port = is_read ? transport.source_port : transport.destination_port;
+	if (is_read)
+		return read_addresses(skb, &packet, &event->remote_address, &event->local_address);
+	return read_addresses(skb, &packet, &event->local_address, &event->remote_address);
 }

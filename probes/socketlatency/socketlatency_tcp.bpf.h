@@ -2,7 +2,7 @@
 /* TCP. All but a packet's way out happens while the socket is locked. */
 #pragma once
 
-#include "socketlatency_skb.bpf.h"
+#include "socketlatency.bpf.h"
 
 #define TCP_FIELD(sk, field) BPF_CORE_READ((const struct tcp_sock *)(sk), field)
 
@@ -51,7 +51,7 @@ static __always_inline int tcp_taken(const struct sock *sk)
 		return 0;
 	progress->is_read = 1;
 	if (since)
-		count_call(sk, SOCKETLATENCY_READ, bpf_ktime_get_ns() - since, NULL);
+		count_call(sk, SOCKETLATENCY_READ, bpf_ktime_get_ns() - since, NULL, NULL);
 	else
 		count_untimed(sk, SOCKETLATENCY_READ);
 	return 0;
@@ -105,7 +105,8 @@ static __always_inline int tcp_left(const struct sock *sk, const struct sk_buff 
 		if (!marks_count(unsent) || !is_after(end, mark->position))
 			return 0;
 		unsent->popped++;
-		count_call(sk, SOCKETLATENCY_WRITE, bpf_ktime_get_ns() - since, &progress->writer);
+		count_call(sk, SOCKETLATENCY_WRITE, bpf_ktime_get_ns() - since, &progress->writer,
+			   NULL);
 	}
 	return 0;
 }

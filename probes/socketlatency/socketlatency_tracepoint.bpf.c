@@ -33,7 +33,7 @@ int BPF_PROG(sock_recv_length, const struct sock *sk, int length, int flags)
 		return tcp_next_read(sk);
 	if (!is_udp(sk) || length < 0 || flags & (MSG_PEEK | MSG_ERRQUEUE))
 		return 0;
-	return udp_taken(sk);
+	return udp_taken(sk, NULL);
 }
 
 /* Shown for each part of a call that sends much. */

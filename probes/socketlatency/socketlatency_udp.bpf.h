@@ -34,9 +34,9 @@ static __always_inline int udp_arrived(const struct sock *sk)
 
 /*
  * The oldest is out of the queue. Others may have left it without a read, so those that still wait
- * say as well which one it was.
+ * say as well which one it was. `skb` is NULL where it is not known.
  */
-static __always_inline int udp_taken(const struct sock *sk)
+static __always_inline int udp_taken(const struct sock *sk, const struct sk_buff *skb)
 {
 	struct udp_progress *progress = udp_progress_of(sk);
 	struct arrivals *arrivals;
@@ -55,7 +55,7 @@ static __always_inline int udp_taken(const struct sock *sk)
 	arrivals->taken = number + 1;
 	if (is_after(arrivals->arrived, number) &&
 	    arrival_age(arrivals, number, bpf_ktime_get_ns(), &latency_ns))
-		count_call(sk, SOCKETLATENCY_READ, latency_ns, NULL);
+		count_call(sk, SOCKETLATENCY_READ, latency_ns, NULL, skb);
 	else
 		count_untimed(sk, SOCKETLATENCY_READ);
 	return 0;

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "socketlatency_skb.bpf.h"
+#include "socketlatency.bpf.h"
 
 #define UDP_HEADER    8
 /* No neighbour is waited for as long as this: what has not left by then is not going to. */
@@ -69,7 +69,7 @@ static __always_inline bool udp_left_late(const struct sock *sk, struct udp_prog
 	__u64 since = end_wait(&progress->queued, skb, now);
 
 	if (since)
-		count_call(sk, SOCKETLATENCY_WRITE, now - since, &progress->writer);
+		count_call(sk, SOCKETLATENCY_WRITE, now - since, &progress->writer, skb);
 	return since;
 }
 

@@ -43,6 +43,14 @@ async function checked(
   return { name, found: await calls(...of), wanted };
 }
 
+/** From where to where the events of a namespace say that datagrams went, each way once. */
+async function ways(agent: AgentUnderTest, at: Node, type: string): Promise<string> {
+  const events = await agent.events(`type=${type}&pod=${at.name}`);
+  const ways = events.filter(({ network }) => network.transport === "udp")
+    .map(({ source, destination }) => `${source?.address} > ${destination?.address}`);
+  return [...new Set(ways)].sort().join(", ");
+}
+
 /** Seven datagrams to a neighbour that says its address only after a while. */
 async function unknownNeighbour(lab: Lab): Promise<void> {
   const right = (...command: [string, ...string[]]) => lab.inside(lab.right.name, ...command);
@@ -85,5 +93,15 @@ export async function waits(agent: AgentUnderTest): Promise<readonly Check[]> {
   checks.push(await checked("14 slow of 28, 0 untimed", agent, lab.left, "write", "tcp"));
   await unknownNeighbour(lab);
   checks.push(await checked("14 slow of 26, 0 untimed", agent, lab.left, "write", "udp"));
+  for (
+    const [at, to, type] of [
+      [lab.right, lab.left, "SOCKETLAT_READSLOW"],
+      [lab.left, lab.right, "SOCKETLAT_SENDSLOW"],
+    ] as const
+  ) {
+    const wanted = `${at.v4} > ${to.v4}, ${at.v6} > ${to.v6}`;
+    const found = await ways(agent, at, type);
+    checks.push({ name: `socketlatency, both ends of udp, ${type}`, found, wanted });
+  }
   return checks;
 }
