@@ -19,7 +19,9 @@
  *
  * Missed are queries to other ports than the two parameters', encrypted ones, and answers that come
  * past the device's packet hook, as those that Cilium hands over with `bpf_redirect_peer`: their
- * queries are timeouts. In flight are `queries` less answers and timeouts; 8,192 fit.
+ * queries are timeouts. In flight are `queries` less answers and timeouts; 8,192 fit. Where one has
+ * no answer and 16,384 follow before it is a timeout, the timeouts of more are not seen
+ * (`untracked`).
  *
  * @module
  */

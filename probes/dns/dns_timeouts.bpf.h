@@ -7,7 +7,7 @@
 
 #include "dns.bpf.h"
 
-#define ORDER_MAX 4096
+#define ORDER_MAX 16384
 
 struct order {
 	__u32 pushed;
