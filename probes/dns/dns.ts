@@ -7,7 +7,7 @@
  * translations of addresses it passes; one that a resolver passes on is the resolver's as well.
  *
  * Over TCP it is the first query on a connection that is timed, and then the first after its
- * answer. `rcode` is `unread` where the answer's header was not beside the packet's and the kernel
+ * answer. `rcode` is `unread` where the answer's header is apart from the packet's and the kernel
  * gives no way to it, as Linux 6.12 does. A query that is sent again before its answer is there is
  * a repeat; its time begins with the first.
  *
@@ -25,21 +25,26 @@
  *
  * @module
  */
-import { defineProbe } from "@agent/probe.ts";
+import { defineProbe, type Need } from "@agent/probe.ts";
 import event from "./event.ts";
 import { answers, counts, queries } from "./totals.ts";
+
+const HOOKS: readonly Need[] = [
+  { tracepoint: "net_dev_queue", arguments: 1 },
+  { tracepoint: "netif_receive_skb", arguments: 1 },
+];
 
 export default defineProbe({
   name: "dns",
   summary: "How long DNS queries took, by their answer's code, and which had no answer",
   byDefault: { metrics: false, events: false },
   hooks: [
+    { object: "dns", needs: [...HOOKS, { function: "bpf_dynptr_from_skb" }] },
     {
-      object: "dns",
-      needs: [
-        { tracepoint: "net_dev_queue", arguments: 1 },
-        { tracepoint: "netif_receive_skb", arguments: 1 },
-      ],
+      object: "dns_linear",
+      needs: HOOKS,
+      misses: "This kernel leads to no bytes that are apart from a packet's headers (Linux 6.12 " +
+        "does): the codes and names of TCP may be unread",
     },
   ],
   parameters: {

@@ -31,16 +31,13 @@ struct dns_message {
 	__u8 is_first; /* a connection's first packet */
 };
 
-/*
- * 6.12 lets tracing programs look into a packet wherever its bytes are, and those of a stream are
- * often not beside its headers. Where that function is missing, such bytes stay unread.
- */
+/* Bytes that are beside the headers, as most are, can always be read. */
+#ifdef READ_ANYWHERE
 struct bpf_dynptr {
 	__u64 opaque[2];
 } __attribute__((aligned(8)));
 
-extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags, struct bpf_dynptr *pointer) __ksym
-	__weak;
+extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags, struct bpf_dynptr *pointer) __ksym;
 
 static __always_inline bool read_anywhere(const struct sk_buff *skb, void *to, __u32 size,
 					  __u32 offset)
@@ -49,10 +46,13 @@ static __always_inline bool read_anywhere(const struct sk_buff *skb, void *to, _
 
 	if (likely(read_bytes(skb, to, size, offset)))
 		return true;
-	if (!bpf_dynptr_from_skb || bpf_dynptr_from_skb((struct sk_buff *)skb, 0, &pointer))
+	if (bpf_dynptr_from_skb((struct sk_buff *)skb, 0, &pointer))
 		return false;
 	return !bpf_dynptr_read(to, size, &pointer, offset - (__u32)(skb->data - skb->head), 0);
 }
+#else
+#define read_anywhere(skb, to, size, offset) read_bytes(skb, to, size, offset)
+#endif
 
 /* `transport` is where the transport header is. False if no message can be in the packet. */
 static __always_inline bool find_message(const struct sk_buff *skb, __u8 protocol, __u32 transport,

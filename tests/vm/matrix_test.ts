@@ -12,25 +12,41 @@ const BINARY = new URL("dist/podskoop", ROOT);
 /** The hooks that each kernel must come to, by what it has (see the probes' cards). */
 const HOOKS: Readonly<Record<Series, Readonly<Record<string, string>>>> = {
   "5.10": {
+    dns: "dns_linear",
     packetloss: "packetloss_location",
     socketlatency: "socketlatency",
     tcpreset: "tcpreset_fentry",
   },
   "6.1": {
+    dns: "dns_linear",
     packetloss: "packetloss",
     socketlatency: "socketlatency",
     tcpreset: "tcpreset_fentry",
   },
-  "6.12": { packetloss: "packetloss", socketlatency: "socketlatency", tcpreset: "tcpreset" },
-  newest: { packetloss: "packetloss", socketlatency: "socketlatency", tcpreset: "tcpreset" },
+  "6.12": {
+    dns: "dns",
+    packetloss: "packetloss",
+    socketlatency: "socketlatency",
+    tcpreset: "tcpreset",
+  },
+  newest: {
+    dns: "dns",
+    packetloss: "packetloss",
+    socketlatency: "socketlatency",
+    tcpreset: "tcpreset",
+  },
 };
+
+const UNREAD = /^This kernel leads to no bytes that are apart from a packet's headers/;
 
 /** Probes that may be degraded, and what they must then say. */
 const MISSES: Readonly<Partial<Record<Series, Readonly<Record<string, RegExp>>>>> = {
   "5.10": {
+    dns: UNREAD,
     fib: /^This kernel gives no drop reasons/,
     packetloss: /^This kernel gives no drop reasons/,
   },
+  "6.1": { dns: UNREAD },
 };
 
 const reports: Partial<Record<Series, Report>> = {};
