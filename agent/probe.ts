@@ -68,9 +68,9 @@ export interface Totals<K extends Fields = Fields, V extends Fields = Fields> {
   /**
    * Takes entries out of the map that have not been used for a while, so that it has room for
    * others; the sums keep what they had counted. `seen` is the field of the value with the time of
-   * the last use.
+   * the last use, `after` the probe's parameter with the seconds from then on.
    */
-  readonly expires?: { readonly seen: keyof V & string; readonly seconds: number };
+  readonly expires?: { readonly seen: keyof V & string; readonly after: string };
   readonly metrics: Readonly<Record<string, TotalsMetric<K, V>>>;
 }
 

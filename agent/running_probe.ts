@@ -362,19 +362,22 @@ export class RunningProbe {
   }
 
   #detail(): RemoteDetail {
-    const of = (name: string) =>
-      this.#choice.parameters[name] ?? this.card.parameters?.[name]?.default ?? 0;
     return {
-      names: of("names") === true,
-      ipv4Prefix: Number(of("ipv4_prefix")),
-      ipv6Prefix: Number(of("ipv6_prefix")),
+      names: this.#parameter("names") === true,
+      ipv4Prefix: Number(this.#parameter("ipv4_prefix")),
+      ipv6Prefix: Number(this.#parameter("ipv6_prefix")),
     };
+  }
+
+  #parameter(name: string): number | boolean {
+    return this.#choice.parameters[name] ?? this.card.parameters?.[name]?.default ?? 0;
   }
 
   /** Tells entries that have not been used for a while; undefined if none is to go. */
   #expiryOf({ card: { expires }, retired }: ReadTotals): ((value: Entry) => boolean) | undefined {
     if (expires === undefined) return undefined;
-    const before = bootNow() - BigInt(expires.seconds) * 1_000_000_000n;
+    const seconds = Number(this.#parameter(expires.after));
+    const before = bootNow() - BigInt(seconds) * 1_000_000_000n;
     return (value) => {
       const seen = value[expires.seen];
       return typeof seen === "bigint" && seen < before && retired.hasRoom;

@@ -52,7 +52,8 @@ struct flow_count {
 struct flow_parameters {
 	__u32 ipv4_prefix; /* used by the agent, for addresses that it has no name for */
 	__u32 ipv6_prefix;
-	__u8 names; /* likewise */
+	__u32 idle_seconds; /* likewise, for entries that nobody uses */
+	__u8 names;         /* likewise */
 	__u8 ports;
 	__u8 ready;
 	__u8 pad;
@@ -64,4 +65,4 @@ _Static_assert(sizeof(struct flow_other_key) == 24, "flow_other_key: likewise");
 _Static_assert(sizeof(struct flow_other) == 16, "flow_other: likewise");
 _Static_assert(sizeof(struct flow_count_key) == 4, "flow_count_key: likewise");
 _Static_assert(sizeof(struct flow_count) == 8, "flow_count: likewise");
-_Static_assert(sizeof(struct flow_parameters) == 12, "flow_parameters: likewise");
+_Static_assert(sizeof(struct flow_parameters) == 16, "flow_parameters: likewise");

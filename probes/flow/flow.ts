@@ -11,9 +11,9 @@
  * The far end is a pod, service or node whose address is known (`remote_kind`), else the network of
  * the address. `port`, on request, is the smaller one of the two, the server's as a rule.
  *
- * An address that nobody used for two minutes makes room in the kernel's table; the sums keep what
- * it had counted. Where the table is full all the same, packets are counted by pod and direction
- * only (`flow_other_…`): no total is too small.
+ * An address that nobody used for two minutes (`idle_seconds`) makes room in the kernel's table;
+ * the sums keep what it had counted. Where the table is full all the same, packets are counted by
+ * pod and direction only (`flow_other_…`): no total is too small.
  *
  * Missed is what no socket of this node's has to do with: what the node forwards, the traffic of
  * virtual machines, received ICMP that no process asked for, and what TCP answers when there is no
@@ -36,6 +36,12 @@ export default defineProbe({
       default: true,
     },
     ports: { summary: "Whether traffic is told apart by the server's port", default: false },
+    idle_seconds: {
+      summary: "Seconds after which an address that nobody uses makes room for others",
+      default: 120,
+      min: 1,
+      max: 86_400,
+    },
     ipv4_prefix: {
       summary: "Bits of an IPv4 address that nobody known has which make its network",
       default: 0,

@@ -45,5 +45,5 @@ Deno.test("flow has no port in its key unless that is asked for", async () => {
 Deno.test("flow lets an entry go by the time of its last packet", async () => {
   const { seen } = await decodeMade("flow", flows.value, { seen: 7_000_000_000n });
   equal(seen, 7_000_000_000n);
-  equal(flows.expires?.seen, "seen");
+  deepEqual(flows.expires, { seen: "seen", after: "idle_seconds" });
 });

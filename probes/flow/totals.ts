@@ -28,7 +28,7 @@ export const flows = totals({
   key: struct("flow_key", { netns, remote: address, port: u32, direction, protocol }),
   value: struct("flow_traffic", { packets: total, bytes: total, seen: bootTime }),
   remote: "remote",
-  expires: { seen: "seen", seconds: 120 },
+  expires: { seen: "seen", after: "idle_seconds" },
   metrics: {
     flow_packets_total: {
       type: "counter",

@@ -3,7 +3,7 @@
  * and the agent must say that number and their bytes at both ends, and with whom it was.
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { AgentUnderTest, eventually, Lab, type Node, run } from "./lab.ts";
+import { AgentUnderTest, eventually, Lab, type Node, run, sleep } from "./lab.ts";
 
 const PACKETS = "podskoop_flow_packets_total";
 const BYTES = "podskoop_flow_bytes_total";
@@ -47,6 +47,19 @@ function ownAddresses(lab: Lab, node: Node): { readonly v4: string; readonly v6:
   const host = node === lab.left ? 1 : 2;
   const net = Deno.pid & 0xffff;
   return { v4: `10.${net >> 8}.${net & 0xff}.${host}`, v6: `fd00:77:${net.toString(16)}::${host}` };
+}
+
+/** Entries of the kernel's table with an IPv4 address as their far end. */
+async function inTable(agent: AgentUnderTest, address: string): Promise<number> {
+  const unit = `${agent.pinDir}/flow`;
+  const [hash] = [...Deno.readDirSync(unit)];
+  const command = ["bpftool", "-j", "map", "dump", "pinned"] as const;
+  const entries: readonly { formatted: { key: { remote: { bytes: number[] } } } }[] = JSON.parse(
+    await run(...command, `${unit}/${hash?.name}/maps/flows`),
+  );
+  return entries.filter(({ formatted }) =>
+    formatted.key.remote.bytes.slice(12).join(".") === address
+  ).length;
 }
 
 /** A lab with such addresses, which an agent that is started after it knows at once. */
@@ -113,6 +126,41 @@ Deno.test("flow has the bytes of TCP that the IP layer has, by the server's port
   const { bytes } = await traffic(agent, left, { ...labels, direction: "sent" });
   const missed = sent - before[0] - bytes;
   ok(missed >= 0 && missed <= 13 * ACKNOWLEDGEMENT && missed % ACKNOWLEDGEMENT === 0, `${missed}`);
+});
+
+Deno.test("flow keeps what was counted under a name, and under one of before", async () => {
+  await using lab = await labOfItsOwn();
+  const flow = (more: string) => `probes: {flow: {metrics: true${more}}}\n`;
+  await using agent = await AgentUnderTest.start({ config: flow("") });
+  const configure = async (more: string) => {
+    const put = await agent.ask("/config", { method: "PUT", body: flow(more) });
+    equal(put.status, 200, await put.text());
+  };
+  const { left, right } = lab;
+  const to = ownAddresses(lab, right).v4;
+  await lab.background(right, "hear", to, 4304);
+  const sent = { protocol: "udp", direction: "sent" };
+  const named = { ...sent, remote_kind: "pod", remote_name: right.name };
+  const network = { ...sent, remote_kind: "network", remote_name: `${to}/32` };
+  const datagrams = (packets: number) => ({ packets, bytes: packets * DATAGRAM.v4 });
+
+  await lab.traffic(left, "udp", to, 4304, 17);
+  await expectTraffic(agent, left, named, datagrams(17));
+  // Idle for long enough, the address leaves the kernel's table, and comes back.
+  equal(await inTable(agent, to), 1);
+  await configure(", idle_seconds: 1");
+  await sleep(1_500);
+  await expectTraffic(agent, left, named, datagrams(17));
+  equal(await inTable(agent, to), 0);
+  await configure("");
+  await lab.traffic(left, "udp", to, 4304, 19);
+  await expectTraffic(agent, left, named, datagrams(36));
+
+  await configure(", names: false, ipv4_prefix: 32");
+  await expectTraffic(agent, left, named, datagrams(36));
+  await lab.traffic(left, "udp", to, 4304, 23);
+  await expectTraffic(agent, left, network, datagrams(23));
+  await expectTraffic(agent, left, named, datagrams(36));
 });
 
 Deno.test("flow stops without a trace, and goes on where a crash left it", async () => {
