@@ -1,14 +1,18 @@
 /**
  * What IP virtual servers (IPVS, as kube-proxy may use them) pass on, over all services of a
- * namespace. Absent where the module `ip_vs` is not loaded. The predecessor showed bytes for
- * incoming packets; here each figure is its own.
+ * namespace, and which real servers are behind each, with their connections. Absent where the
+ * module `ip_vs` is not loaded. The predecessor showed bytes for incoming packets; here each figure
+ * is its own.
  *
  * Source: `net/ip_vs_stats` (ip_vs_stats_show in net/netfilter/ipvs/ip_vs_ctl.c), whose figures are
- * hexadecimal; the rates below them have no metric. Cost: one file and 5 µs for each namespace.
+ * hexadecimal; the rates below them have no metric. `net/ip_vs` lists servers without packets and
+ * bytes; beyond 1,024 label sets, servers are summed as `other`. Cost: two files and 5 µs for each
+ * namespace, and 2 µs a real server.
  *
  * @module
  */
 import { defineCollector, linesOf, netnsFiles, nonsense, quoted } from "@agent/collector.ts";
+import { SERVICE_METRICS, serviceSamples } from "./services.ts";
 
 const FILE = "net/ip_vs_stats";
 /** What the text begins with; the figures follow. */
@@ -29,7 +33,7 @@ export default defineCollector({
   name: "ipvs",
   summary: "Connections, packets and bytes that IP virtual servers pass on",
   byDefault: true,
-  source: netnsFiles(FILE),
+  source: netnsFiles(FILE, "net/ip_vs"),
 
   metrics: {
     ipvs_connections_total: {
@@ -71,6 +75,7 @@ export default defineCollector({
         inspector: ["ipvsoutgoingbytes", "outgoingbytes"],
       },
     },
+    ...SERVICE_METRICS,
   },
 
   *parse(files) {
@@ -87,6 +92,7 @@ export default defineCollector({
     for (const [index, metric] of METRICS.entries()) {
       yield { metric, value: hexadecimal(words[index] ?? "", row + 1) };
     }
+    yield* serviceSamples(files["net/ip_vs"]);
   },
 });
 
