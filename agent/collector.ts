@@ -36,6 +36,9 @@ export interface Source<F extends string = string> {
 /** Texts that netlink answers with. */
 export type NetlinkTable = "netlink/qdiscs" | "netlink/conntrack";
 
+/** Texts about RDMA devices. */
+export type RdmaTable = "rdma/counters" | "rdma/resources";
+
 /** What a parser may know besides the text. */
 export interface Reading {
   /** The text is the host's own, where figures of the whole node are true. */
@@ -78,6 +81,11 @@ export function defineCollector<const M extends Metrics, const F extends string>
 
 /** Files below `/proc`, read once on the node. */
 export function nodeFiles<const F extends string>(...files: [F, ...F[]]): Source<F> {
+  return { per: "node", files };
+}
+
+/** What the agent tells of the node's RDMA devices, as texts that agent/rdma.ts describes. */
+export function rdmaTables<const F extends RdmaTable>(...files: [F, ...F[]]): Source<F> {
   return { per: "node", files };
 }
 

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { isRdma, readRdma } from "./rdma.ts";
+
 /** Where the node's files are; a test gives a folder. */
 export interface HostPaths {
   readonly proc: string;
@@ -17,10 +19,22 @@ export const HOST_PID = 1;
 
 /** A file below `/proc` as process 1 has it: `net/softnet_stat` is `/proc/1/net/softnet_stat`. */
 export function readNodeFile(file: string, paths: HostPaths = NODE): string {
+  if (isRdma(file)) return readRdma(file, sysOf(paths));
   const path = file.startsWith("net/")
     ? `${paths.proc}/${HOST_PID}/${file}`
     : `${paths.proc}/${file}`;
   return Deno.readTextFileSync(path);
+}
+
+/** The first process's `/sys`, else our own: a hidden one is the same on a node. */
+function sysOf({ proc }: HostPaths): string {
+  const sys = `${proc}/${HOST_PID}/root/sys`;
+  try {
+    return Deno.statSync(sys).isDirectory ? sys : "/sys";
+  } catch (error) {
+    if (error instanceof Error) return "/sys";
+    throw error;
+  }
 }
 
 /** A file of one process, such as `io`; undefined when the process has ended, which is normal. */

@@ -39,6 +39,8 @@ const KUBESKOOP: Readonly<Record<string, string>> = {
   io: "readsyscall writesyscall readbytes writebytes",
   sock: "inuse orphan tw alloc mem",
   softnet: "processed dropped",
+  rdma: "cm_id cq ctx mr pd qp srq mlx5_port_rcv_data mlx5_rx_icrc_encapsulated " +
+    "erdma_accept_failed_cnt erdma_erdma_aeq_event_cnt erdma_hw_rx_bytes_cnt",
   conntrack: "found invalid ignore insert insertfailed drop earlydrop error searchrestart " +
     "entries maxentries",
   qdisc: "bytes packets drops qlen backlog overlimits requeues",
