@@ -214,3 +214,43 @@ Deno.test(
     strictEqual(later >= looks.ours || later === -1, true, `${later} after ${looks.ours}`);
   },
 );
+
+Deno.test("neightable has the figures of the node's neighbour tables", async () => {
+  await using lab = await Lab.create();
+  await using agent = await AgentUnderTest.start();
+  /** The kernel's own sum over the CPUs; it moves while other namespaces live. */
+  const resFailed = async (file: string) => {
+    const [heading = "", ...rows] = (await Deno.readTextFile(`/proc/net/stat/${file}`)).trim()
+      .split("\n").map((line) => line.split(/ +/));
+    const column = heading.indexOf("res_failed");
+    return rows.reduce((sum, row) => sum + Number.parseInt(row[column] ?? "", 16), 0);
+  };
+  for (const name of ["ipv4", "ipv6"]) {
+    const settings = ["mcast_solicit=1", "retrans_time_ms=100"].map((each) =>
+      `net.${name}.neigh.cable0.${each}`
+    );
+    await lab.inside(lab.left.name, "sysctl", "-qw", ...settings);
+  }
+  for (
+    const [family, file, first, count] of [
+      ["ipv4", "arp_cache", lab.left.v4.replace(/1$/, "101"), 7],
+      ["ipv6", "ndisc_cache", lab.left.v6.replace(/1$/, "101"), 11],
+    ] as const
+  ) {
+    const before = await resFailed(file);
+    await lab.traffic(lab.left, "sweep", first, 7101, count);
+    const failed = await eventually(
+      () => resFailed(file),
+      (value) => value >= before + count,
+      20_000,
+    );
+    const metrics = await agent.metrics();
+    const ours = metrics.sum("podskoop_neightable_resolution_failures_total", { family }) ?? -1;
+    const after = await resFailed(file);
+    strictEqual(failed >= before + count, true, `${before}, ${failed}`);
+    strictEqual(failed <= ours && ours <= after, true, `${failed} <= ${ours} <= ${after}`);
+    const limit = `/proc/sys/net/${family}/neigh/default/gc_thresh3`;
+    const most = metrics.sum("podskoop_neightable_entries_max", { family });
+    strictEqual(most, Number(await Deno.readTextFile(limit)));
+  }
+});
