@@ -222,6 +222,25 @@ Deno.test("diagnose follows a packet from node to node, in a tunnel and without"
   }
 });
 
+Deno.test("diagnose finds a rule against the other node in the tunnel, and only there", () => {
+  const text = ["*filter", ":INPUT ACCEPT [0:0]", ":FORWARD ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]"];
+  const rule = "[7:420] -A INPUT -s 192.168.0.12/32 -j DROP";
+  const drop = { more: { iptablesLegacy: [...text, rule, "COMMIT", ""].join("\n") } };
+  for (const tunnel of ["vxlan", "ipip"] as const) {
+    const diagnosis = diagnose(nodes(tunnel, drop), asked("10.244.2.2 10.244.1.2 80"));
+    assert.equal(short(diagnosis), "blocked node1 netfilter-drop", tunnel);
+    const [first] = findingsOf(diagnosis);
+    assert.match(first?.message ?? "", /^rule 1 of filter INPUT drops it/);
+    assert.match(first?.evidence[0]?.text ?? "", /-s 192\.168\.0\.12\S* -j DROP/);
+    assert.equal(first?.confirm, "iptables-legacy -t filter -vnL INPUT 1");
+  }
+  // Without a tunnel the node's own address is nowhere in the packet.
+  const plain = diagnose(nodes("host-gw", drop), asked("10.244.2.2 10.244.1.2 80"));
+  assert.equal(short(plain), "reachable");
+  const own = diagnose(nodes("host-gw", drop), asked("192.168.0.12 10.244.1.2 80"));
+  assert.equal(own.verdict, "reachable", "forwarded, and so not through INPUT");
+});
+
 Deno.test("diagnose says what it would need where a packet leaves all snapshots", () => {
   const [, second] = nodes("host-gw");
   assert.ok(second !== undefined);

@@ -1,0 +1,25 @@
+/**
+ * The walk's judge, for as many packets as CI has time for: random networks of real namespaces,
+ * and what the kernel really did with each packet.
+ *
+ * Needs root. `make oracle SEED=… RUNS=…` does more.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { runOracle } from "../oracle/oracle.ts";
+
+const SEED = 1;
+const PACKETS = 120;
+
+Deno.test("the walk says of packets in random networks what the kernel does", async () => {
+  const lines: string[] = [];
+  const { tally, mismatches } = await runOracle(SEED, PACKETS, (line) => void lines.push(line));
+  assert.deepEqual(lines, []);
+  assert.equal(mismatches.length, 0);
+  assert.ok(tally.packets >= PACKETS, JSON.stringify(tally));
+  // A judge that hears of nothing, or of nothing but silence, has judged nothing.
+  assert.ok(tally.reachable > tally.packets / 5, JSON.stringify(tally));
+  assert.ok(tally.packets - tally.reachable > tally.packets / 5, JSON.stringify(tally));
+  assert.ok(tally.unknown < tally.packets / 20, JSON.stringify(tally));
+});
