@@ -15,7 +15,7 @@ import { isLinkLocal, isLocal, isMulticast, lookup } from "./lookup.ts";
 import { keyOf, type Network, type Place } from "./network.ts";
 import { source4 } from "./source.ts";
 import { type Cause, type Evidence, type Learned, START, sysctl } from "./trail.ts";
-import { carries } from "./tunnels.ts";
+import { carries, farEndRouted } from "./tunnels.ts";
 
 /** Where frames for the next hop go, or why nobody takes them. */
 export type Neighbour =
@@ -220,7 +220,8 @@ function unheard(
   const back = frames.transmit(other, frame, START);
   const lost = back.find((each) => each.at === "lost");
   const home = back.some((each) =>
-    each.at === "tunnel" || each.at === "beyond" ||
+    each.at === "tunnel" && farEndRouted(frames.network, each.place, frame.destination) ||
+    each.at === "beyond" ||
     each.at === "device" && keyOf(each.place) === keyOf(asking)
   );
   if (!home) {

@@ -7,6 +7,7 @@ import { type Address, formatAddress, parseAddress, sameAddress } from "../packe
 import { type Packet, PROTOCOLS } from "../packet/packet.ts";
 import { attribute, type Device } from "./device.ts";
 import { BROADCAST, deviceText, type Frame } from "./frames.ts";
+import { lookup } from "./lookup.ts";
 import type { Namespace } from "./namespace.ts";
 import type { Network, Place } from "./network.ts";
 import type { Cause, Load } from "./trail.ts";
@@ -176,6 +177,19 @@ export function carries(network: Network, place: Place): readonly Place[] {
       other.kind === device.kind && attribute(other, "id") === attribute(device, "id")
     ).map((other) => ({ namespace, device: other }))
   );
+}
+
+/** Whether a route leads to the far end that takes frames for a hardware address. */
+export function farEndRouted(network: Network, place: Place, mac: string): boolean {
+  const namespace = underlay(network, place);
+  const remotes = remotesOf(place, mac);
+  return namespace === undefined || remotes.length === 0 ||
+    remotes.some(({ address }) =>
+      lookup(namespace, {
+        ...{ destination: address, protocol: PROTOCOLS.udp, tos: 0, mark: 0, uid: 0 },
+        inDevice: "lo",
+      }).found === "route"
+    );
 }
 
 /** The tunnel of a namespace that an outer packet is for; undefined if it is for none. */

@@ -99,6 +99,17 @@ export function topologyOf(seed: number, prefix: string): Topology {
   return new Maker(new Dice(seed), prefix).make();
 }
 
+/** What makes a namespace in which nothing is sent but what is asked for. */
+function fresh(name: string): readonly string[] {
+  return [
+    `ip netns add ${name}`,
+    `ip netns exec ${name} sysctl -qw net.ipv6.conf.default.accept_dad=0 ` +
+    "net.ipv6.conf.default.router_solicitations=0 net.ipv6.conf.all.forwarding=0 " +
+    "net.ipv4.icmp_ratelimit=0",
+    `ip -n ${name} link set lo up`,
+  ];
+}
+
 class Maker {
   readonly #lines: string[] = [];
   readonly #nodes: Node[] = [];
@@ -107,6 +118,8 @@ class Maker {
   readonly #rules = new Map<string, { 4: string[]; 6: string[] }>();
   #way: "routes" | "vxlan" = "routes";
   #sets = 0;
+  #six = false;
+  readonly #extra: Pod[] = [];
 
   constructor(readonly dice: Dice, readonly prefix: string) {}
 
@@ -114,27 +127,24 @@ class Maker {
     const { dice } = this;
     const count = 1 + dice.below(3);
     this.#way = count > 1 && dice.chance(0.4) ? "vxlan" : "routes";
+    this.#six = dice.chance(0.3);
     for (let number = 1; number <= count; number++) this.#node(number);
     const names = [
       ...this.#nodes.flatMap(({ name, pods }) => [name, ...pods.map((pod) => pod.name)]),
       `${this.prefix}s`,
     ];
     const made = this.#lines.splice(0);
-    this.#lines.push(
-      ...names.flatMap((name) => [
-        `ip netns add ${name}`,
-        `ip netns exec ${name} sysctl -qw net.ipv6.conf.default.accept_dad=0 ` +
-        "net.ipv6.conf.default.router_solicitations=0 net.ipv6.conf.all.forwarding=0 " +
-        "net.ipv4.icmp_ratelimit=0",
-        `ip -n ${name} link set lo up`,
-      ]),
-      ...made,
-    );
+    this.#lines.push(...names.flatMap(fresh), ...made);
     this.#switch();
     for (const node of this.#nodes) this.#between(node);
     for (const node of this.#nodes) this.#settle(node);
+    for (const node of this.#nodes) if (dice.chance(0.25)) this.#beside(node);
+    for (const pod of this.#extra) this.#listen(pod);
     for (let at = dice.below(5); at > 0; at--) this.#disturb();
     for (const name of names.slice(0, -1)) this.#restore(name);
+    const more = this.#extra.map(({ name }) => name);
+    this.#lines.unshift(...more.flatMap(fresh));
+    names.unshift(...more);
     return {
       namespaces: names,
       script: `set -e\n${this.#lines.join("\n")}\n`,
@@ -233,7 +243,7 @@ class Maker {
     if (vxlan) {
       this.#ip(
         name,
-        `link add vx type vxlan id 7 dstport 8472 local ${node.v4} dev eth0` +
+        `link add vx type vxlan id 7 dstport 8472 local ${this.#under(node)} dev eth0` +
           (known ? " nolearning" : ""),
       );
       this.#ip(name, `link set vx address 02:bb:00:00:00:0${number} up`);
@@ -250,17 +260,22 @@ class Maker {
       }
       const mac = `02:bb:00:00:00:0${far}`;
       if (known) {
-        this.#lines.push(`bridge -n ${name} fdb append ${mac} dev vx dst ${other.v4}`);
+        this.#lines.push(`bridge -n ${name} fdb append ${mac} dev vx dst ${this.#under(other)}`);
         this.#ip(name, `neigh replace 10.71.0.${far} lladdr ${mac} dev vx nud permanent`);
         this.#ip(name, `neigh replace fd71::${far} lladdr ${mac} dev vx nud permanent`);
       } else {
         this.#lines.push(
-          `bridge -n ${name} fdb append 00:00:00:00:00:00 dev vx dst ${other.v4}`,
+          `bridge -n ${name} fdb append 00:00:00:00:00:00 dev vx dst ${this.#under(other)}`,
         );
       }
       this.#ip(name, `route add 10.70.${far}.0/24 via 10.71.0.${far} dev vx onlink`);
       this.#ip(name, `route add fd70:${far}::/64 via fd71::${far} dev vx onlink`);
     }
+  }
+
+  /** The address that tunnels use. */
+  #under(node: Node): string {
+    return this.#six ? node.v6 : node.v4;
   }
 
   #settle(node: Node): void {
@@ -306,7 +321,16 @@ class Maker {
     const kinds = [
       ...[this.#filter, this.#filter, this.#filter, this.#setting, this.#setting, this.#route],
       ...[this.#route, this.#policy, this.#policy, this.#device, this.#bridge, this.#neighbour],
-      ...[this.#several, this.#translate, this.#translate, this.#listed, this.#lottery],
+      ...[
+        this.#native,
+        this.#native,
+        this.#native,
+        this.#several,
+        this.#translate,
+        this.#translate,
+        this.#listed,
+        this.#lottery,
+      ],
     ];
     dice.of(kinds).call(this, node, pod);
   }
@@ -516,6 +540,49 @@ class Maker {
     }
   }
 
+  /** A table of native nftables. */
+  #native(node: Node, pod: Pod): void {
+    const { dice } = this;
+    const other = dice.of(this.#nodes.flatMap(({ pods }) => pods));
+    const name = dice.of([node.name, node.name, pod.name]);
+    const match = dice.of([
+      ...[`ip saddr ${pod.v4}`, `ip daddr { ${other.v4}, 10.1.1.1 }`, `ip6 saddr ${pod.v6}`],
+      ...[`tcp dport ${TCP_PORT}`, `udp dport 5000-6000`, "ct state new", "ct state established"],
+      ...["meta l4proto udp", "meta mark 1", `ip saddr . tcp dport { ${pod.v4} . ${TCP_PORT} }`],
+      ...['iifname "eth0"', 'oifname "v*"', `ip daddr 10.70.${node.number}.0/24`],
+      ...["meta nfproto ipv6", `ip saddr != 10.70.${node.number}.0/24`, "udp dport 8472"],
+    ]);
+    const hook = dice.of(["prerouting", "input", "forward", "output", "postrouting"]);
+    const does = dice.of(["drop", "drop", "reject", "accept", "meta mark set 1", "counter drop"]);
+    const early = ["prerouting", "postrouting"].includes(hook);
+    const verdict = does === "reject" && early ? "drop" : does;
+    const policy = dice.chance(0.1) ? " policy drop;" : "";
+    const also = dice.chance(0.3) ? "ct state vmap { established : accept, invalid : drop }; " : "";
+    const priority = dice.of([-300, -150, 0, 0, 10]);
+    this.#lines.push(
+      `ip netns exec ${name} nft 'table inet t${this.#sets++} { chain c { ` +
+        `type filter hook ${hook} priority ${priority};${policy} ${also}${match} ${verdict}; }; }'`,
+    );
+  }
+
+  /** A pod beside the pods: on a macvlan device of the node's, in the nodes' own network. */
+  #beside(node: Node): void {
+    const { dice } = this;
+    const name = `${node.name}m`;
+    const at = 100 + node.number;
+    this.#extra.push({ ...{ name, node, port: "", v4: `192.168.77.${at}`, v6: `fd77::${at}` } });
+    const mode = dice.of(["bridge", "private", "vepa"]);
+    this.#ip(node.name, `link add mv0 link eth0 type macvlan mode ${mode}`);
+    this.#ip(node.name, `link set mv0 netns ${name} name eth0`);
+    this.#ip(name, `link set eth0 address ${MAC}${node.number}f up`);
+    this.#ip(name, `address add 192.168.77.${at}/24 dev eth0`);
+    this.#ip(name, `address add fd77::${at}/64 dev eth0 nodad`);
+    for (const { number, v4, v6 } of this.#nodes) {
+      this.#ip(name, `route add 10.70.${number}.0/24 via ${v4}`);
+      this.#ip(name, `route add fd70:${number}::/64 via ${v6}`);
+    }
+  }
+
   /** A rule that asks a set. */
   #listed(node: Node, pod: Pod): void {
     const { dice } = this;
@@ -552,7 +619,7 @@ class Maker {
 
   #questions(): readonly Asked[] {
     const { dice } = this;
-    const pods = this.#nodes.flatMap((node) => node.pods);
+    const pods = [...this.#nodes.flatMap((node) => node.pods), ...this.#extra];
     const asked: Asked[] = [];
     const count = 12 + dice.below(8);
     for (let at = 0; at < count; at++) {
