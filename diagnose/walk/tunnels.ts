@@ -83,9 +83,10 @@ function overUdp(
   const remotes = remotesOf(place, frame.destination);
   if (remotes.length === 0) return noRemote(place, frame);
   const otherwise = device.kind === "vxlan" ? VXLAN_PORT : GENEVE_PORT;
-  return remotes.map(({ address, port }) => {
+  return remotes.map(({ address, port, via }) => {
     const header = address.family === 4 ? 20 : 40;
     return outerOf(place, namespace, address, {
+      ...(via === undefined ? {} : { outDevice: via }),
       protocol: PROTOCOLS.udp,
       sourcePort: TUNNEL_SOURCE_PORT,
       destinationPort: port ?? numberAttribute(device, "port") ?? otherwise,
@@ -102,7 +103,8 @@ function outerOf(
   rest: Omit<Outer, "namespace" | "destination">,
 ): Outer {
   const local = addressAttribute(device, "local");
-  const link = attribute(device, "link") ?? device.link.link;
+  const hasEntries = device.kind === "vxlan" || device.kind === "geneve";
+  const link = hasEntries ? undefined : attribute(device, "link") ?? device.link.link;
   const ttl = numberAttribute(device, "ttl");
   const source = local !== undefined && local.bits !== 0n ? { source: local } : {};
   const outDevice = namespace === own && typeof link === "string" ? { outDevice: link } : {};
@@ -137,6 +139,8 @@ function underlay(network: Network, { namespace, device }: Place): Namespace | u
 interface Remote {
   readonly address: Address;
   readonly port?: number;
+  /** The device that it must leave by: the own far end has one, and an entry may. */
+  readonly via?: string;
 }
 
 /** Where a vxlan or geneve device sends frames for a hardware address. */
@@ -148,14 +152,20 @@ function remotesOf({ namespace, device }: Place, mac: string): readonly Remote[]
   const chosen = ofMac.length > 0 && mac !== BROADCAST
     ? ofMac
     : entries.filter((entry) => /^[0:]+$/.test(entry.mac));
-  const found = chosen.flatMap(({ dst, port }): Remote[] => {
+  const found = chosen.flatMap(({ dst, port, viaIf }): Remote[] => {
     const address = parseAddress(dst ?? "");
     if (address === undefined) return [];
-    return [{ address, ...(port === undefined ? {} : { port }) }];
+    return [{
+      address,
+      ...(port === undefined ? {} : { port }),
+      ...(typeof viaIf === "string" ? { via: viaIf } : {}),
+    }];
   });
   if (found.length > 0) return found;
   const address = addressAttribute(device, "remote") ?? addressAttribute(device, "remote6");
-  return address === undefined || address.bits === 0n ? [] : [{ address }];
+  if (address === undefined || address.bits === 0n) return [];
+  const link = attribute(device, "link");
+  return [{ address, ...(typeof link === "string" ? { via: link } : {}) }];
 }
 
 function addressAttribute(device: Device, name: string): Address | undefined {
