@@ -56,8 +56,11 @@ function stopped(
   packet: Packet,
   hop: Address,
 ): Cause | undefined {
-  const outwards = hook === "output" || hook === "postrouting";
-  const between = outwards ? { out: device.name } : { in: device.name };
+  // The kernel has set the message's device before it is sent: rules see it as if it came by it.
+  const between = {
+    ...(hook === "output" ? {} : { in: device.name }),
+    ...(hook === "output" || hook === "postrouting" ? { out: device.name } : {}),
+  };
   const outcomes = namespace.netfilter.run(hook, packet, surroundings(namespace, between));
   // Where it cannot be known, the packet that asks for it will meet the same rules, and say so.
   const sure = outcomes.every(({ verdict }) => verdict === "drop" || verdict === "reject");

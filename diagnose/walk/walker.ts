@@ -43,6 +43,8 @@ const TUNNELS_MAX = 4;
 export interface Sending {
   /** Which the socket is bound to. */
   readonly device?: string;
+  /** The tunnel that made the packet: rules after routing see it as if it came by it. */
+  readonly tunnel?: string;
 }
 
 /** What becomes of a packet that reached the namespace it is for. */
@@ -130,7 +132,9 @@ export class Walker {
     return this.#parted(trail, found.hops, (next, hop) => {
       const out = found.route.type === "local" ? "lo" : hop.device ?? "";
       const routed = this.#routeStep(next, namespace, packet, found.route, hop);
-      if (!asked) return this.#leave(routed, namespace, packet, found.route, hop);
+      const { tunnel } = sending;
+      const from = tunnel === undefined ? {} : { tunnel };
+      if (!asked) return this.#leave(routed, namespace, packet, found.route, hop, from);
       return this.#rules(
         routed,
         "output",
@@ -140,7 +144,7 @@ export class Walker {
         (passed, after, outcome) =>
           outcome.rerouted === true
             ? this.#output(passed, namespace, after, sending, false)
-            : this.#leave(passed, namespace, after, found.route, hop),
+            : this.#leave(passed, namespace, after, found.route, hop, from),
       );
     });
   }
@@ -235,7 +239,7 @@ export class Walker {
     packet: Packet,
     route: Route,
     hop: Hop,
-    from?: string,
+    from: { readonly device?: string; readonly tunnel?: string },
   ): readonly End[] {
     const local = route.type === "local";
     const out = local ? "lo" : hop.device ?? "";
@@ -245,10 +249,11 @@ export class Walker {
       return this.#unknown(trail, packet, namespace, "device-missing", what);
     }
     const mtu = Math.min(route.mtu ?? Infinity, device?.mtu ?? Infinity);
-    if (packet.length > mtu && from === undefined) {
+    if (packet.length > mtu && from.device === undefined) {
       return this.#end("blocked", trail, packet, tooLong(namespace, out, mtu, packet, route));
     }
-    const between = { out, ...(from === undefined ? {} : { in: from }) };
+    const before = from.device ?? from.tunnel;
+    const between = { out, ...(before === undefined ? {} : { in: before }) };
     return this.#rules(trail, "postrouting", namespace, packet, between, (passed, after) => {
       const kept = confirmed(passed, namespace, after);
       if (local) return this.#loop(kept, namespace, after);
@@ -417,7 +422,10 @@ export class Walker {
       connection: newConnection(tuple),
     };
     const inside = { ...next, loads: [...next.loads, load] };
-    const sending = outer.outDevice === undefined ? {} : { device: outer.outDevice };
+    const sending: Sending = {
+      tunnel: place.device.name,
+      ...(outer.outDevice === undefined ? {} : { device: outer.outDevice }),
+    };
     return this.send(inside, namespace, wrapping, sending);
   }
 
@@ -495,7 +503,8 @@ export class Walker {
         namespace,
         aged,
         between,
-        (passed, after) => this.#leave(passed, namespace, after, decision.route, hop, device.name),
+        (passed, after) =>
+          this.#leave(passed, namespace, after, decision.route, hop, { device: device.name }),
       );
     });
   }

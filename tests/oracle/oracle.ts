@@ -286,12 +286,15 @@ export async function runOracle(
     const compared = await compare(at, prober);
     for (const each of compared) {
       tally.packets++;
-      if (each.said.verdict === "unknown") tally.unknown++;
+      // A sender without its address is none.
+      const sender = each.said.sender !== undefined;
+      if (sender && each.said.verdict === "unknown") tally.unknown++;
       if (each.said.ways.length > 1) tally.parted++;
       if (each.reality.outcome === "answer") tally.reachable++;
       if (each.differs === undefined) tally.agreed++;
       else mismatches.push(each);
-      const worth = each.differs !== undefined || unknowns && each.said.verdict === "unknown";
+      const worth = each.differs !== undefined ||
+        unknowns && sender && each.said.verdict === "unknown";
       if (worth) report(lineOf(at, each));
     }
   }
