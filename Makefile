@@ -81,6 +81,9 @@ lock: setup ## Bring deno.lock up to date with deno.json, to be committed
 oracle: setup ## Compare the diagnosis with what this kernel does in random networks (root); SEED=1 RUNS=300
 	@tools/setup.sh test
 	@SEED=$(SEED) RUNS=$(RUNS) $(DENO) run --quiet --frozen -A tests/oracle/oracle.ts
+	@# A rule set has 60 packets.
+	@$(DENO) run --quiet --frozen -A tests/oracle/netfilter.ts \
+		$(or $(SEED),1) $$(( ($(or $(RUNS),300) + 59) / 60 ))
 
 .PHONY: bench
 bench: ## Measure against the targets, beside Debian's node exporter

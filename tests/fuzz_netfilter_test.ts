@@ -8,7 +8,7 @@ import type { NamespaceSnapshot } from "../diagnose/snapshot/format.ts";
 import { damaged, randomOf } from "./damage.ts";
 import { AROUND, namespaceWith, packetOf } from "./made_rules.ts";
 
-const INPUTS = 2_000;
+const INPUTS = 1_000;
 const SEED = Number(Deno.env.get("FUZZ_SEED") ?? 20_261_121);
 /** For one text and all its packets; nothing takes a hundredth of it. */
 const MILLISECONDS_MAX = 5_000;
@@ -71,7 +71,7 @@ const PACKETS = [
   packetOf("10.244.2.2", "10.96.0.10", 80, { mark: 0x4007 }),
   packetOf("fd00::2", "fd01::3", 80),
   packetOf("10.0.0.2", "10.0.0.1", 53, { protocol: 17 }),
-];
+] as const;
 const HOOKS = ["prerouting", "input", "forward", "output", "postrouting", "ingress"] as const;
 
 for (const [name, partsOf] of Object.entries(CASES)) {
@@ -116,4 +116,43 @@ Deno.test("rules that are made to take for ever are given up", () => {
   const outcomes = rules.run("forward", packetOf("10.0.0.2", "10.0.1.3", 80), AROUND);
   assert.ok(performance.now() - start < 20_000);
   assert.ok(outcomes.some(({ verdict }) => verdict === "unknown"));
+});
+
+Deno.test("rules that are made to be too deep, or too long, are unknown", () => {
+  const run = (parts: Partial<NamespaceSnapshot>) =>
+    new Netfilter(namespaceWith(parts)).run("forward", PACKETS[0], AROUND);
+  const deep = (inside: string, depth = 20_000) =>
+    '{"&":['.repeat(depth) + inside + ",1]}".repeat(depth);
+  const own = '"family":"ip","table":"t"';
+  const nft = (expr: string, elements = "") =>
+    `{"nftables":[{"table":{"family":"ip","name":"t","handle":1}},{"set":{${own},"name":"s",` +
+    `"type":"mark","handle":3,"elem":[${elements}]}},{"chain":{${own},"name":"c","handle":1,` +
+    `"type":"filter","hook":"forward","prio":0,"policy":"accept"}},` +
+    `{"rule":{${own},"chain":"c","handle":2,"expr":[${expr},{"drop":null}]}}]}`;
+  const mark = '{"meta":{"key":"mark"}}';
+  const match = (left: string, right: string) =>
+    `{"match":{"op":"==","left":${left},"right":${right}}}`;
+  assert.equal(run({ nft: nft(match(deep(mark), "0")) })[0]?.verdict, "unknown");
+  const nested = '{"elem":{"val":'.repeat(20_000) + "1" + "}}".repeat(20_000);
+  assert.equal(run({ nft: nft(match(mark, '"@s"'), nested) })[0]?.verdict, "unknown");
+  const long = `-A FORWARD -m comment --comment "${'\\"'.repeat(200_000)} -j DROP`;
+  const text = `*filter\n:FORWARD ACCEPT [0:0]\n${`${long}\n`.repeat(40)}COMMIT\n`;
+  const start = performance.now();
+  assert.equal(run({ iptablesLegacy: text })[0]?.verdict, "unknown");
+  assert.ok(performance.now() - start < MILLISECONDS_MAX);
+});
+
+Deno.test("a service of 1,400 endpoints has as many outcomes, of equal chance", () => {
+  const count = 1_400;
+  const rules = Array.from({ length: count }, (_, at) => {
+    const to = `10.1.${at >> 8}.${at & 255}`;
+    const dice = (1 / (count - at)).toFixed(11);
+    return `-A PREROUTING -m statistic --mode random --probability ${dice} ` +
+      `-j DNAT --to-destination ${to}`;
+  });
+  const text = ["*nat", ":PREROUTING ACCEPT [0:0]", ...rules, "COMMIT", ""].join("\n");
+  const outcomes = new Netfilter(namespaceWith({ iptablesLegacy: text }))
+    .run("prerouting", PACKETS[0], AROUND);
+  assert.equal(outcomes.length, count);
+  for (const { chance } of outcomes) assert.equal(chance?.toFixed(6), (1 / count).toFixed(6));
 });

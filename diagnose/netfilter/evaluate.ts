@@ -15,8 +15,8 @@ import type { Doubt } from "./truth.ts";
 const JUMPS_MAX = 512;
 /** Rules that one question may look at. */
 const STEPS_MAX = 4_000_000;
-/** Doubts on one way. */
-const DOUBTS_MAX = 1_500;
+/** Doubts on one way in which the rule did something. */
+const DEPTH_MAX = 200;
 /** Doubts of one question: more than a service of the largest kind has endpoints. */
 const FORKS_MAX = 5_000;
 
@@ -47,6 +47,41 @@ export interface Ending {
   readonly trail: Trail | undefined;
 }
 
+type Endings = readonly Ending[];
+
+/** A rule's step that is known already. */
+interface Taken {
+  readonly rule: Rule;
+  readonly step: Step;
+}
+
+/** Where a way goes on. */
+interface Point {
+  readonly frame: Frame;
+  readonly passage: Passage;
+  readonly taken?: Taken;
+}
+
+/** Where a way divides. */
+interface Fork {
+  readonly frame: Frame;
+  readonly passage: Passage;
+  readonly trail: Trail | undefined;
+  readonly rule: Rule;
+  readonly step: Extract<Step, { kind: "fork" }>;
+}
+
+/** A rule in doubt of which the last branch is still gone. */
+interface Open {
+  readonly key: string;
+  readonly trail: Trail | undefined;
+  readonly rule: Rule;
+  readonly doubt: Doubt;
+  readonly branches: readonly Branch[];
+  readonly passage: Passage;
+  readonly ends: readonly Endings[];
+}
+
 /** What follows a base chain that lets the packet go on. */
 export type Next = (passage: Passage) => readonly Ending[];
 
@@ -67,7 +102,7 @@ export class Evaluation {
   readonly #numbers = new Map<object | string, number>();
   readonly #known = new Map<string, readonly Ending[]>();
   #steps = 0;
-  #doubts = 0;
+  #depth = 0;
   #forks = 0;
 
   constructor(hook: Moment["hook"], around: Surroundings) {
@@ -113,39 +148,79 @@ export class Evaluation {
     return { candidates: chain.candidates(packet), position: 0, depth, key, parent };
   }
 
-  #walk(base: BaseChain, start: Frame, from: Passage, next: Next): readonly Ending[] {
-    let frame: Frame = start;
-    let passage = from;
-    let trail: Trail | undefined;
+  /**
+   * Goes on to every end. Where a rule may match or not, that it does not is gone on with right
+   * here: a chain of a thousand such rules must not be a thousand calls deep.
+   */
+  #walk(base: BaseChain, start: Frame, from: Passage, next: Next, taken?: Taken): Endings {
+    const open: Open[] = [];
+    let at: Point = { frame: start, passage: from, ...(taken === undefined ? {} : { taken }) };
     for (;;) {
-      const rule: Rule | undefined = frame.candidates(frame.position);
+      const reached = this.#straight(base, at, next);
+      if ("endings" in reached) return this.#close(open, reached.endings);
+      const divided = this.#divide(base, reached, next);
+      if ("endings" in divided) return this.#close(open, divided.endings);
+      open.push(divided);
+      const known = this.#known.get(divided.key);
+      if (known !== undefined) return this.#close(open, known);
+      at = { frame: reached.frame, passage: reached.passage };
+    }
+  }
+
+  /** What the last branches came to makes what the rules before them come to. */
+  #close(open: readonly Open[], last: Endings): Endings {
+    let endings = last;
+    for (const { key, trail, rule, doubt, branches, passage, ends } of open.toReversed()) {
+      this.#known.set(key, endings);
+      endings = prepend(trail, combine(doubt, rule, passage, branches, [...ends, endings]));
+    }
+    return endings;
+  }
+
+  /** Goes on until the way ends or divides. */
+  #straight(base: BaseChain, from: Point, next: Next): { readonly endings: Endings } | Fork {
+    let { frame, passage, taken }: Point = from;
+    let trail: Trail | undefined;
+    const ended = (endings: Endings) => ({ endings: prepend(trail, endings) });
+    for (;;) {
+      const rule: Rule | undefined = taken?.rule ?? frame.candidates(frame.position);
       if (rule === undefined) {
-        if (frame.parent === undefined) return prepend(trail, this.#policy(base, passage, next));
+        if (frame.parent === undefined) return ended(this.#policy(base, passage, next));
         frame = frame.parent;
         continue;
       }
-      if (++this.#steps > STEPS_MAX) return [lost(rule, passage, "it takes too many steps")];
-      const step = rule.step(this.moment(passage));
-      frame = { ...frame, position: frame.position + 1 };
-      if (step.kind === "miss") continue;
-      if (step.kind === "fork") {
-        return prepend(trail, this.#fork(base, frame, rule, step, passage, next));
+      if (++this.#steps > STEPS_MAX) {
+        return ended([lost(rule, passage, "it takes too many steps")]);
       }
+      const step = taken?.step ?? rule.step(this.moment(passage));
+      if (taken === undefined) frame = { ...frame, position: frame.position + 1 };
+      taken = undefined;
+      if (step.kind === "miss") continue;
+      if (step.kind === "fork") return { frame, passage, trail, rule, step };
       if (step.packet !== passage.packet || step.kind !== "next") {
         trail = { reference: rule.reference, rest: trail };
         passage = { ...passage, packet: step.packet };
       }
-      if (step.kind === "end") return prepend(trail, this.#end(rule, step, passage, next));
+      if (step.kind === "end") return ended(this.#end(rule, step, passage, next));
       if (step.kind === "next") {
         if (step.assumption !== undefined) trail = { assumption: step.assumption, rest: trail };
         if (step.proxy !== undefined) passage = { ...passage, proxy: step.proxy };
         continue;
       }
       const to = this.#turn(base, frame, rule, step, passage);
-      if (to === undefined) return prepend(trail, this.#policy(base, passage, next));
-      if ("verdict" in to) return prepend(trail, [to]);
+      if (to === undefined) return ended(this.#policy(base, passage, next));
+      if ("verdict" in to) return ended([to]);
       frame = to;
     }
+  }
+
+  /** Goes on where ways may join. */
+  #joined(base: BaseChain, frame: Frame, passage: Passage, next: Next): readonly Ending[] {
+    return this.remember(
+      `${frame.key}:${frame.position}`,
+      passage,
+      () => this.#walk(base, frame, passage, next),
+    );
   }
 
   /** Where a jump, a goto or a return leads; undefined for the end of the base chain. */
@@ -166,35 +241,36 @@ export class Evaluation {
     return this.#enter(chain, passage.packet, parent, frame.depth + 1);
   }
 
-  #fork(
-    base: BaseChain,
-    frame: Frame,
-    rule: Rule,
-    { doubt, branches }: Extract<Step, { kind: "fork" }>,
-    passage: Passage,
-    next: Next,
-  ): readonly Ending[] {
-    if (this.#doubts >= DOUBTS_MAX || ++this.#forks > FORKS_MAX) {
-      return [lost(rule, passage, "too many rules are in doubt")];
+  /** Goes every branch to its end, but for the last if the rule does nothing there. */
+  #divide(base: BaseChain, fork: Fork, next: Next): { readonly endings: Endings } | Open {
+    const { frame, passage, trail, rule, step: { doubt, branches } } = fork;
+    if (this.#depth >= DEPTH_MAX || ++this.#forks > FORKS_MAX) {
+      const because = "too many rules are in doubt";
+      return { endings: prepend(trail, [lost(rule, passage, because)]) };
     }
-    this.#doubts++;
-    const ends = branches.map((branch) => {
-      const only: Rule = { reference: rule.reference, step: () => branch.step };
-      const first = (position: number) =>
-        position === frame.position - 1 ? only : frame.candidates(position);
-      const goesOn = branch.step.kind === "miss" ||
-        branch.step.kind === "next" && branch.step.packet === passage.packet &&
-          branch.step.proxy === undefined;
-      if (!goesOn) {
-        const again = { ...frame, candidates: first, position: frame.position - 1 };
-        return this.#walk(base, again, passage, next);
-      }
-      return this.remember(`${frame.key}:${frame.position}`, passage, () => {
-        return this.#walk(base, frame, passage, next);
-      });
-    });
-    this.#doubts--;
-    return combine(doubt, rule, passage, branches, ends);
+    const last = branches.at(-1);
+    const stays = last !== undefined && nothing(last.step, passage);
+    this.#depth++;
+    const ends = (stays ? branches.slice(0, -1) : branches)
+      .map(({ step }) => this.#branch(base, fork, step, next));
+    this.#depth--;
+    if (!stays) return { endings: prepend(trail, combine(doubt, rule, passage, branches, ends)) };
+    const key = this.#key(frame, passage);
+    return { key, trail, rule, doubt, branches, passage, ends };
+  }
+
+  #branch(base: BaseChain, { frame, passage, rule }: Fork, step: Step, next: Next): Endings {
+    if (nothing(step, passage)) return this.#joined(base, frame, passage, next);
+    if (step.kind !== "next") return this.#walk(base, frame, passage, next, { rule, step });
+    const { packet, assumption, proxy } = step;
+    const changed = { ...passage, packet, ...(proxy === undefined ? {} : { proxy }) };
+    const trail = { ...(assumption === undefined ? {} : { assumption }), rest: undefined };
+    const endings = this.#joined(base, frame, changed, next);
+    return prepend({ ...trail, reference: rule.reference }, endings);
+  }
+
+  #key(frame: Frame, passage: Passage): string {
+    return `${frame.key}:${frame.position} ${this.#number(describe(passage))}`;
   }
 
   #end(
@@ -225,6 +301,12 @@ export class Evaluation {
   }
 }
 
+/** Whether a step leaves all as it is. */
+function nothing(step: Step, { packet }: Passage): boolean {
+  return step.kind === "miss" ||
+    step.kind === "next" && step.packet === packet && step.proxy === undefined;
+}
+
 function lost(rule: Rule, passage: Passage, because: string): Ending {
   return { verdict: "unknown", passage, by: rule.reference, because, chance: 1, trail: undefined };
 }
@@ -243,12 +325,18 @@ function prepend(trail: Trail | undefined, endings: readonly Ending[]): readonly
 
 /** What is equal for passages that rules cannot tell apart. */
 export function describe(passage: Passage): string {
+  const known = passageKeys.get(passage);
+  if (known !== undefined) return known;
   const { packet, tracked, rerouted, proxy } = passage;
-  return JSON.stringify(
+  const key = JSON.stringify(
     [packetKey(packet), tracked, rerouted, proxy ?? null],
     (_, value) => typeof value === "bigint" ? `${value}` : value,
   );
+  passageKeys.set(passage, key);
+  return key;
 }
+
+const passageKeys = new WeakMap<Passage, string>();
 
 const packetKeys = new WeakMap<Packet, string>();
 
@@ -261,9 +349,11 @@ function packetKey(packet: Packet): string {
   return key;
 }
 
-function keyOf({ verdict, passage, server }: Ending): string {
+function keyOf(ending: Ending): string {
+  const { verdict, passage, server } = ending;
   // What becomes of a packet that dies, or leaves for user space, makes no difference.
   if (verdict === "drop" || verdict === "reject") return verdict;
+  if (verdict === "accept") return describe(passage);
   return `${verdict} ${describe(passage)} ${server?.address.bits ?? ""} ${server?.port ?? ""}`;
 }
 

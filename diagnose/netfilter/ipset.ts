@@ -221,7 +221,11 @@ function readSet(name: string, create: string, adds: readonly string[]): ReadSet
   const lengths = new Map<string, readonly number[]>();
   const members: string[] = [];
   let damage = kinds === undefined ? `set "${name}" is of the unknown type "${type}"` : undefined;
-  for (const line of kinds === undefined ? [] : adds) {
+  const netmask = Number(options.get("netmask") ?? widthOf(inet));
+  if (options.has("bitmask") || !(Number.isInteger(netmask) && netmask <= widthOf(inet))) {
+    damage = `set "${name}" has a mask that podskoop does not know`;
+  }
+  for (const line of damage === undefined ? adds : []) {
     const [, , element = "", ...own] = line.split(" ");
     if (kinds?.[0] === "set") {
       members.push(element);

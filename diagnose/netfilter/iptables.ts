@@ -10,6 +10,7 @@ import { type Check, checksOf } from "./iptables_match.ts";
 import { type Act, actOf } from "./iptables_target.ts";
 import {
   readRule,
+  RULE_CHARACTERS_MAX,
   splitTables,
   type WrittenChain,
   type WrittenRule,
@@ -158,7 +159,7 @@ class Table {
       table: this.name,
       chain,
       number,
-      text: line.replace(/^\[[^\]]*\] /, ""),
+      text: line.slice(0, RULE_CHARACTERS_MAX).replace(/^\[[^\]]*\] /, ""),
       ...(written.packets === undefined ? {} : { packets: written.packets }),
     };
     const checks = written.matches.flatMap((module) => checksOf(module, this.#sets));
@@ -268,6 +269,7 @@ class RuleIndex {
 
 /** What of `SHOWN` a rule asks for. A comment may say anything, so it is not looked at. */
 function keyOf(line: string): string | undefined {
+  if (line.length > RULE_CHARACTERS_MAX) return undefined;
   const text = line.includes('"') ? line.replace(/"(?:[^"\\]|\\.)*"/g, '""') : line;
   for (const [name, pattern] of Object.entries(SHOWN)) {
     const found = pattern.exec(text);

@@ -53,6 +53,8 @@ export interface WrittenTables {
   readonly damage: readonly string[];
 }
 
+/** The kernel allows no rule whose text is longer; reading a long one could take for ever. */
+export const RULE_CHARACTERS_MAX = 16_384;
 /** Of damaged lines that are kept. */
 const DAMAGE_MAX = 3;
 const QUOTED_MAX = 80;
@@ -165,9 +167,11 @@ const BARE = new Set(["-f", "-4", "-6"]);
 export function readRule(line: string): WrittenRule {
   const packets = /^\[(\d{1,20}):\d+\] /.exec(line)?.[1];
   const count = packets === undefined ? undefined : BigInt(packets);
-  const words = wordsOf(line.replace(/^\[[^\]]*\] /, ""));
+  const long = line.length > RULE_CHARACTERS_MAX;
+  const words = long ? undefined : wordsOf(line.replace(/^\[[^\]]*\] /, ""));
   if (words === undefined) {
-    return { matches: [], target: undefined, goto: false, packets: count, damage: "its quotes" };
+    const damage = long ? "its length" : "its quotes";
+    return { matches: [], target: undefined, goto: false, packets: count, damage };
   }
   return { ...new RuleReader(words.slice(2)).read(), packets: count };
 }

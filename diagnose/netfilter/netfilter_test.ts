@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { AROUND, endsOf, iptables, namespaceWith, only, packetOf } from "../../tests/made_rules.ts";
 import { clusterIp, endpointIp, iptablesServices } from "../../tests/made_services.ts";
+import type { Packet } from "../packet/packet.ts";
 import { type Hook, Netfilter, type Outcome } from "./netfilter.ts";
 
 const POD = "10.244.1.2";
@@ -343,4 +344,127 @@ Deno.test("Netfilter takes a service of 5,000, also the last, in a blink", () =>
   const left = only(rules.run("postrouting", first?.packet ?? assert.fail(), AROUND));
   assert.equal(endsOf(left.packet).split(" ")[0], "10.0.1.1:40000");
   assert.equal(only(rules.run("forward", first?.packet, AROUND)).verdict, "accept");
+});
+
+Deno.test("Netfilter knows a connection that comes again over loopback", () => {
+  const rules = {
+    mangle: `-A PREROUTING -m conntrack --ctstatus CONFIRMED -j MARK --set-xmark 0x1/0x1
+      -A PREROUTING -i lo -m mac --mac-source 02:00:00:00:00:01 -j DROP
+      -A PREROUTING -i lo -m mac ! --mac-source 02:00:00:00:00:01 -j DROP`,
+  };
+  const sent = only(iptables(rules, "postrouting", packetOf("10.0.0.1", "10.0.1.1", 80)));
+  const around = { inDevice: "lo", device: () => ({ index: 1, group: 0, type: 772 }) };
+  const again = only(iptables(rules, "prerouting", sent.packet, around));
+  assert.deepEqual([again.verdict, again.packet.mark], ["accept", 1]);
+  assert.equal(only(iptables(rules, "prerouting", NEW)).packet.mark, 0);
+});
+
+Deno.test("Netfilter keeps the first answer to what is translated where", () => {
+  const nat = `-A OUTPUT -j DNAT --to-destination 10.0.1.1:8080
+    -A PREROUTING -j DNAT --to-destination 10.9.9.9`;
+  const sent = only(iptables({ nat }, "output", packetOf("10.0.0.1", "10.96.0.1", 80)));
+  assert.equal(endsOf(sent.packet), "10.0.0.1:40000 > 10.0.1.1:8080");
+  const again = only(iptables({ nat }, "prerouting", sent.packet, { inDevice: "lo" }));
+  assert.equal(endsOf(again.packet), "10.0.0.1:40000 > 10.0.1.1:8080");
+});
+
+/** Rules of table filter in FORWARD, and whether they drop the packet from 10.0.0.2 to 10.0.1.3. */
+const MATCHES: readonly (readonly [string, boolean])[] = [
+  ["-s 10.0.0.2/255.255.0.255", true],
+  ["-s 10.0.0.0/30", true],
+  ["-p 6", true],
+  ["! -p udp", true],
+  ["-f", false],
+  ["! -f", true],
+  ["-p tcp -m tcp --sport 40000:40001", true],
+  ["-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN", true],
+  ["-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN", false],
+  ["-p tcp -m multiport --ports 40000,9", true],
+  ["-p icmp -m icmp --icmp-type 8", false],
+  ["-m mark --mark 0x5/0xf", true],
+  ["-m mark ! --mark 0x5/0xf", false],
+  ["-m connmark --mark 0x7", true],
+  ["-m conntrack --ctstate NEW,UNTRACKED", true],
+  ["-m conntrack ! --ctstate NEW", false],
+  ["-m conntrack --ctdir REPLY", false],
+  ["-m conntrack --ctorigdst 10.0.1.0/24", true],
+  ["-m conntrack --ctstatus NONE", false],
+  ["-m state --state NEW", true],
+  ["-m iprange --dst-range 10.0.1.1-10.0.1.9", true],
+  ["-m iprange ! --dst-range 10.0.1.1-10.0.1.9", false],
+  ["-m length --length 40:60", true],
+  ["-m length --length 61:", false],
+  ["-m ttl --ttl-lt 64", false],
+  ["-m ttl --ttl-eq 64", true],
+  ["-m tos --tos 0x10/0x10", true],
+  ["-m dscp --dscp 0x04", true],
+  ["-m addrtype --dst-type UNICAST", true],
+  ["-m addrtype ! --dst-type UNICAST", false],
+  ["-m addrtype --src-type LOCAL,BROADCAST", false],
+  ["-m pkttype --pkt-type unicast", true],
+  ["-m devgroup --src-group 0x0", true],
+  ["-m devgroup --src-group default", true],
+  ["-m physdev --physdev-is-bridged", false],
+  ["-m physdev ! --physdev-is-bridged", true],
+  ["-m owner --uid-owner 0", false],
+  ["-m mac --mac-source 02:00:00:00:00:0A", true],
+  ["-m mac ! --mac-source 02:00:00:00:00:0A", false],
+  ["-m recent --set --name x --mask 255.255.255.255 --rsource", true],
+  ['-m comment --comment "a -j ACCEPT"', true],
+];
+
+for (const [text, drops] of MATCHES) {
+  Deno.test(`Netfilter says ${drops} of ${text}`, () => {
+    const packet = packetOf("10.0.0.2", "10.0.1.3", 80, {
+      ...{ mark: 0x15, tos: 0x10, sourceMac: "02:00:00:00:00:0a" },
+    });
+    const connection = { ...packet.connection, mark: 7 };
+    const outcome = forwarded(`-A FORWARD ${text} -j DROP`, { ...packet, connection });
+    assert.equal(outcome.verdict, drops ? "drop" : "accept");
+  });
+}
+
+/** Targets of table mangle in PREROUTING, and what they change. */
+const TARGETS: readonly (readonly [string, Partial<Packet>])[] = [
+  ["MARK --set-xmark 0x1/0x0", { mark: 0x14 }],
+  ["MARK --set-xmark 0x3/0xff", { mark: 3 }],
+  ["CONNMARK --restore-mark --nfmask 0xf --ctmask 0xf", { mark: 0x17 }],
+  ["TOS --set-tos 0x20/0xff", { tos: 0x20 }],
+  ["DSCP --set-dscp 0x08", { tos: 0x20 }],
+  ["TTL --ttl-dec 1", { ttl: 63 }],
+  ["TTL --ttl-set 9", { ttl: 9 }],
+  ["TCPMSS --clamp-mss-to-pmtu", {}],
+  ["CHECKSUM --checksum-fill", {}],
+];
+
+for (const [text, changes] of TARGETS) {
+  Deno.test(`Netfilter does what ${text} does`, () => {
+    const packet = packetOf("10.0.0.2", "10.0.1.3", 80, { mark: 0x15, tos: 0x10 });
+    const connection = { ...packet.connection, mark: 7 };
+    const rules = { mangle: `-A PREROUTING -j ${text}` };
+    const outcome = only(iptables(rules, "prerouting", { ...packet, connection }, {
+      inDevice: "lo",
+    }));
+    assert.equal(outcome.verdict, "accept");
+    const { mark, tos, ttl } = outcome.packet;
+    assert.deepEqual({ mark, tos, ttl }, { mark: 0x15, tos: 0x10, ttl: 64, ...changes });
+  });
+}
+
+Deno.test("Netfilter saves a mark in the connection, and maps prefixes", () => {
+  const saved = only(
+    iptables(
+      { mangle: "-A FORWARD -j CONNMARK --save-mark --nfmask 0x1 --ctmask 0x4" },
+      "forward",
+      {
+        ...NEW,
+        mark: 3,
+      },
+    ),
+  );
+  assert.equal(saved.packet.connection.mark, 1);
+  const mapped = only(
+    iptables({ nat: "-A PREROUTING -j NETMAP --to 172.16.0.0/16" }, "prerouting", NEW),
+  );
+  assert.equal(endsOf(mapped.packet), "10.244.1.2:40000 > 172.16.2.2:80");
 });

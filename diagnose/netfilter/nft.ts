@@ -4,7 +4,7 @@
  * @module
  */
 import type { NamespaceSnapshot } from "../snapshot/format.ts";
-import { type Json, kindOf, listOf, numberOf, objectOf, textOf } from "./nft_json.ts";
+import { type Json, kindOf, listOf, numberOf, objectOf, textOf, tooDeep } from "./nft_json.ts";
 import type { Context } from "./nft_expression.ts";
 import { NftSet } from "./nft_set.ts";
 import { statementsOf } from "./nft_statement.ts";
@@ -173,7 +173,11 @@ class NftChain implements Chain {
     const known = this.#read[at];
     const json = this.rules[at];
     if (known !== undefined || json === undefined) return known;
-    const expressions = listOf(json.expr) ?? [];
+    const written = listOf(json.expr);
+    const because = "podskoop cannot read its expressions";
+    const expressions = written === undefined || tooDeep(written)
+      ? [{ unreadable: because }]
+      : written;
     const step = statementsOf(expressions, contextOf(this.#table));
     const reference = (number: number) =>
       this.#reference(number, ruleText(expressions), packetsOf(expressions));

@@ -44,3 +44,19 @@ export function bare(value: unknown): unknown {
   const element = objectOf(objectOf(value)?.elem);
   return element === undefined ? value : element.val;
 }
+
+/** How deep nft puts expressions into each other, and more. */
+const DEPTH_MAX = 64;
+
+/** Whether values are in each other deeper than any rule's. */
+export function tooDeep(value: unknown): boolean {
+  const open: { readonly value: unknown; readonly depth: number }[] = [{ value, depth: 0 }];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (typeof next.value !== "object" || next.value === null) continue;
+    if (next.depth > DEPTH_MAX) return true;
+    for (const inner of Object.values(next.value)) {
+      if (typeof inner === "object") open.push({ value: inner, depth: next.depth + 1 });
+    }
+  }
+  return false;
+}

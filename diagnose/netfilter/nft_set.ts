@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { bare, listOf, objectOf } from "./nft_json.ts";
+import { bare, listOf, objectOf, tooDeep } from "./nft_json.ts";
 import type { ValueType } from "./nft_symbols.ts";
 import { type Atom, fits, type Pattern, patternOf } from "./nft_value.ts";
 
@@ -29,7 +29,8 @@ export class NftSet {
     let damaged = false;
     for (const element of elements) {
       const pair = mapped ? listOf(element) : undefined;
-      if (mapped && pair?.length !== 2) damaged = true;
+      if (tooDeep(element)) damaged = true;
+      else if (mapped && pair?.length !== 2) damaged = true;
       else if (!this.#add(bare(mapped ? pair?.[0] : element), pair?.[1], types)) damaged = true;
     }
     this.damaged = damaged;
