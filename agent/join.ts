@@ -10,7 +10,7 @@ import type { Attribute, Endpoint, NetnsKey, NewEvent, Occurrence } from "./even
 /** What joining needs to know of the node. */
 export interface Knowledge {
   readonly node: string;
-  identityOf(netns: NetnsKey, cgroup?: bigint): Identity;
+  identityOf(netns: NetnsKey, cgroup?: bigint, pid?: number): Identity;
   /** Who has an address as seen from a namespace. */
   owner(address: string, from: NetnsKey): AddressOwner | undefined;
   /** `symbol+0xOFFSET`, or the address in hexadecimal where symbols cannot be read. */
@@ -22,7 +22,7 @@ export interface Knowledge {
 /** The event that an occurrence is. */
 export function join(probe: string, occurrence: Occurrence, known: Knowledge): NewEvent {
   const { source, destination, stack, location, transport } = occurrence;
-  const identity = known.identityOf(occurrence.netns, occurrence.cgroup);
+  const identity = known.identityOf(occurrence.netns, occurrence.cgroup, occurrence.owner);
   const address = source?.address ?? destination?.address;
   const attributes: Record<string, Attribute> = { ...occurrence.attributes };
   if (location !== undefined && location !== 0n) attributes["location"] = known.symbol(location);

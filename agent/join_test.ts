@@ -54,6 +54,19 @@ Deno.test("join leaves out a port of 0, and replaces terminal escapes in a devic
   });
 });
 
+Deno.test("join asks whose it was by namespace, cgroup and process", () => {
+  const asked: unknown[] = [];
+  const known: Knowledge = {
+    ...KNOWN,
+    identityOf: (...all) => {
+      asked.push(all);
+      return KNOWN.identityOf(...all);
+    },
+  };
+  join("biolatency", { ...DROP, cgroup: 31n, owner: 4711 }, known);
+  deepStrictEqual(asked, [[DROP.netns, 31n, 4711]]);
+});
+
 Deno.test("join holds no undefined and no null, so that JSON has no holes", () => {
   const { source: _source, destination: _destination, stack: _stack, ...bare } = DROP;
   const event = join("softirq", { ...bare, netns: { inum: 8, cookie: 0n } }, KNOWN);

@@ -101,7 +101,7 @@ export class RunningAgent implements surface.Agent {
     const { identities } = parts;
     this.#known = {
       node: config.nodeName,
-      identityOf: (netns, cgroup) => identities.identityOf(netns, cgroup),
+      identityOf: (netns, cgroup, pid) => identities.identityOf(netns, cgroup, pid),
       owner: (address, from) => identities.owner(address, from),
       symbol: (address) => this.#symbol(address),
       wallTime,
@@ -157,17 +157,18 @@ export class RunningAgent implements surface.Agent {
 
   #take(probe: string, occurrence: Occurrence): void {
     const { identities, pipeline } = this.#parts;
+    const { netns, cgroup, owner } = occurrence;
     // A sidecar's pod has no right to its neighbours' events.
     const { only } = this.#only();
-    if (only !== undefined && only !== occurrence.netns.inum) return;
-    const identity = identities.identityOf(occurrence.netns, occurrence.cgroup);
-    if (!identities.mayBeNamed(occurrence.netns, identity)) {
+    if (only !== undefined && only !== netns.inum) return;
+    const identity = identities.identityOf(netns, cgroup, owner);
+    if (!identities.mayBeNamed(netns, identity)) {
       pipeline.offer(join(probe, occurrence, this.#known));
       return;
     }
     // The namespace is younger than the last look at the node, or the runtime's: events wait for
     // it.
-    void identities.resolve(occurrence.netns, occurrence.cgroup).then(
+    void identities.resolve(netns, cgroup, owner).then(
       () => pipeline.offer(join(probe, occurrence, this.#known)),
       (error) => {
         log.error(`Cannot tell whose an event is: ${error}`);

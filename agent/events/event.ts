@@ -37,6 +37,10 @@ export interface Occurrence {
   readonly netns: NetnsKey;
   /** The cgroup (v2 id) of the process in whose context it happened, where that says anything. */
   readonly cgroup?: bigint;
+  /**
+   * The process whose doing it was: its cgroups of version 1 say whose it is, while it is there.
+   */
+  readonly owner?: number;
   readonly source?: Endpoint;
   readonly destination?: Endpoint;
   readonly transport?: string;

@@ -2,8 +2,9 @@
  * Which pod or container a cgroup v2 id belongs to: it is the inode number of the cgroup's
  * directory.
  *
- * Only processes in the host's network namespace need it, so only the cgroups of theirs that tell
- * something are looked up, each once: a handful on an ordinary node.
+ * Only what happens in the host's network namespace needs it: what pods of the host's network do,
+ * and what the kernel's threads do for any pod. So the cgroups of all processes that tell something
+ * are looked up, each once.
  *
  * @module
  */
@@ -24,7 +25,7 @@ interface Known {
   usedAt: number;
 }
 
-/** The cgroups of the host's processes by id. */
+/** The cgroups of the node's processes by id. */
 export class CgroupIds {
   readonly #proc: string;
   readonly #byPath = new Map<string, Known>();

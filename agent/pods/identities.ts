@@ -120,39 +120,40 @@ export class Identities {
 
   /**
    * Whose traffic an event was. In the host's namespace the cgroup (a version 2 id) tells pods of
-   * the host's network apart; elsewhere it says less than the namespace.
+   * the host's network apart, or, where it does not, the process; elsewhere they say less than the
+   * namespace.
    */
-  identityOf(key: NetnsKey, cgroup?: bigint): Identity {
+  identityOf(key: NetnsKey, cgroup?: bigint, process?: number): Identity {
     const namespace = this.#table.lookup(key);
-    return namespace === undefined ? UNKNOWN : this.#identityIn(namespace, cgroup);
+    return namespace === undefined ? UNKNOWN : this.#identityIn(namespace, cgroup, process);
   }
 
   /**
    * Like `identityOf`, and waits up to three seconds for a namespace that is being looked at for
    * the first time, and as long for the sources to name a young one.
    */
-  async resolve(key: NetnsKey, cgroup?: bigint): Promise<Identity> {
+  async resolve(key: NetnsKey, cgroup?: bigint, process?: number): Promise<Identity> {
     if (this.#waiting >= WAITING_MAX) {
       this.#hurried++;
-      return this.identityOf(key, cgroup);
+      return this.identityOf(key, cgroup, process);
     }
     this.#waiting++;
     try {
-      return await this.#resolve(key, cgroup);
+      return await this.#resolve(key, cgroup, process);
     } finally {
       this.#waiting--;
     }
   }
 
-  async #resolve(key: NetnsKey, cgroup: bigint | undefined): Promise<Identity> {
+  async #resolve(key: NetnsKey, cgroup?: bigint, process?: number): Promise<Identity> {
     const namespace = await this.#table.resolve(key);
     if (namespace === undefined) return UNKNOWN;
-    const identity = this.#identityIn(namespace, cgroup);
+    const identity = this.#identityIn(namespace, cgroup, process);
     if (!this.#isUnnamed(namespace, identity)) return identity;
     await this.#refreshed();
     // Not of this view alone: the namespace may have been looked at again meanwhile.
     this.#named.clear();
-    return this.#identityIn(namespace, cgroup);
+    return this.#identityIn(namespace, cgroup, process);
   }
 
   /** Whether `resolve` may have a better answer than this one of `identityOf`. */
@@ -164,7 +165,7 @@ export class Identities {
 
   /** Whose a namespace is. */
   identityOfNamespace(namespace: KnownNamespace): Identity {
-    return this.#identityIn(namespace, undefined);
+    return this.#identityIn(namespace);
   }
 
   /** Whose a process is: its cgroup's pod or container, else its namespace's. */
@@ -216,7 +217,7 @@ export class Identities {
   pods(): readonly PodView[] {
     const views: PodView[] = [];
     for (const namespace of [...this.#table.alive(), ...this.#table.gone()]) {
-      const view = podViewOf(namespace, this.#identityIn(namespace, undefined));
+      const view = podViewOf(namespace, this.#identityIn(namespace));
       if (!namespace.host || this.#self !== HOST) {
         views.push(view);
         continue;
@@ -243,9 +244,7 @@ export class Identities {
   }
 
   #learn(): void {
-    const { processes } = this.#table;
-    const guests = Array.from(processes.all()).filter(({ netns }) => netns === processes.hostNetns);
-    this.#cgroups.learn(guests, this.#now());
+    this.#cgroups.learn(this.#table.processes.all(), this.#now());
   }
 
   /**
@@ -255,7 +254,7 @@ export class Identities {
     const last = new Map<string, Identity>();
     let isUnnamed = false;
     for (const namespace of this.#table.alive()) {
-      const identity = this.#identityIn(namespace, undefined);
+      const identity = this.#identityIn(namespace);
       last.set(keyOf(namespace), identity);
       isUnnamed ||= this.#isUnnamed(namespace, identity);
     }
@@ -293,10 +292,11 @@ export class Identities {
     clearTimeout(timer);
   }
 
-  #identityIn(namespace: KnownNamespace, cgroup: bigint | undefined): Identity {
+  #identityIn(namespace: KnownNamespace, cgroup?: bigint, process?: number): Identity {
     if (this.#self !== HOST && namespace.host) return this.#self;
     if (namespace.host) {
-      const facts = cgroup === undefined ? undefined : this.#cgroups.facts(cgroup);
+      const facts = (cgroup === undefined ? undefined : this.#cgroups.facts(cgroup)) ??
+        (process === undefined ? undefined : this.#table.processes.process(process)?.facts);
       return (facts === undefined ? undefined : this.#identityOfFacts(facts)) ?? HOST;
     }
     const index = this.#nodeIndex();
@@ -315,7 +315,7 @@ export class Identities {
     const ofCgroup = this.#identityOfFacts(facts);
     if (ofCgroup !== undefined) return ofCgroup;
     const namespace = this.#table.byInum(netns);
-    return namespace === undefined ? UNKNOWN : this.#identityIn(namespace, undefined);
+    return namespace === undefined ? UNKNOWN : this.#identityIn(namespace);
   }
 
   #identityOfFacts({ podUid, containerId }: CgroupFacts): Identity | undefined {
@@ -353,7 +353,7 @@ export class Identities {
   }
 
   #ownerAs(namespace: KnownNamespace): AddressOwner | undefined {
-    const identity = this.#identityIn(namespace, undefined);
+    const identity = this.#identityIn(namespace);
     if (identity.kind === "host") return { node: this.#node };
     if (identity.kind === "unknown") return undefined;
     const { namespace: ofPods, name, workload } = identity;

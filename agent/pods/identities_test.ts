@@ -254,6 +254,19 @@ Deno.test("identities of a sidecar are its pod's alone", async () => {
   table.close();
 });
 
+Deno.test("identities take a process on the host's network for whose an event is", async () => {
+  using n = node();
+  n.proc.put(17, { netns: HOST, cgroup: `7:blkio:/kubepods/pod${UID}/${CID}\n0::/\n` });
+  n.proc.put(19, { netns: 20, cgroup: `7:blkio:/kubepods/pod${UID}/${CID}\n0::/\n` });
+  await n.identities.tick();
+  const host = { inum: HOST, cookie: 0n };
+  assert.equal(n.identities.identityOf(host).kind, "host");
+  assert.equal(n.identities.identityOf(host, 1n, 17).name, UID);
+  assert.equal((await n.identities.resolve(host, undefined, 17)).name, UID);
+  assert.equal(n.identities.identityOf(host, undefined, 4711).kind, "host");
+  assert.equal(n.identities.identityOf({ inum: 30, cookie: 0n }, undefined, 17).kind, "unknown");
+});
+
 Deno.test("identities name a namespace inside of a pod by itself", async () => {
   using n = node(sourceOf(UID, "dind"));
   n.proc.put(17, { netns: 20, start: 5, cgroup: `0::/kubepods/pod${UID}/${CID}\n` });

@@ -79,6 +79,18 @@ enum skb_drop_reason___with_routes {
 	SKB_DROP_REASON_IP_INNOROUTES___with_routes = 1,
 };
 
+/*
+ * 5.17 finds a request's disk by its queue. Kernel commit f3fa33acca9f, "block: remove the
+ * ->rq_disk field in struct request". Delete the second type when the floor is 5.17.
+ */
+struct request_queue___with_disk {
+	struct gendisk *disk;
+};
+
+struct request___with_disk {
+	struct gendisk *rq_disk;
+};
+
 #pragma clang attribute pop
 
 /* See enum skb_drop_reason___with_routes. */
@@ -150,4 +162,16 @@ static __always_inline int retransmit_error(const __u64 *arguments)
 	const struct trace_event_raw_tcp_retransmit_skb___with_error *with = NULL;
 
 	return bpf_core_field_exists(with->err) ? (int)arguments[2] : 0;
+}
+
+/* See struct request_queue___with_disk. NULL for a queue that is no disk's. */
+static __always_inline const struct gendisk *request_disk(const struct request *rq)
+{
+	const struct request___with_disk *with_disk = (const void *)rq;
+	const struct request_queue___with_disk *queue;
+
+	if (bpf_core_field_exists(with_disk->rq_disk))
+		return BPF_CORE_READ(with_disk, rq_disk);
+	queue = (const void *)BPF_CORE_READ(rq, q);
+	return BPF_CORE_READ(queue, disk);
 }

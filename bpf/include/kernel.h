@@ -329,8 +329,42 @@ struct kernfs_node {
 	__u64 id;
 };
 
+struct cgroup_root {
+	int hierarchy_id;
+};
+
 struct cgroup {
 	struct kernfs_node *kn;
+	struct cgroup_root *root;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+};
+
+struct blkcg {
+	struct cgroup_subsys_state css;
+};
+
+struct blkcg_gq {
+	struct blkcg *blkcg;
+};
+
+/* Part of a request; this field takes CONFIG_BLK_CGROUP. */
+struct bio {
+	struct blkcg_gq *bi_blkg;
+};
+
+struct gendisk {
+	char disk_name[32];
+};
+
+struct request {
+	struct request_queue *q;
+	__u32 cmd_flags;
+	unsigned int __data_len;
+	struct bio *bio;
+	__u64 start_time_ns; /* as ktime_get_ns(); 0 if the queue keeps no statistics */
 };
 
 struct seq_file;

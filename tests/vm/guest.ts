@@ -15,6 +15,7 @@ import {
   type SeenEvent,
   sleep,
 } from "../host/lab.ts";
+import { disks } from "./disks.ts";
 import type { Check, Report } from "./report.ts";
 import { queries } from "./queries.ts";
 import { waits } from "./waits.ts";
@@ -256,9 +257,10 @@ async function main(probes: readonly string[]): Promise<Report> {
   let report: Pick<Report, "release" | "probes" | "listing">;
   {
     await using lab = await Lab.create();
-    const config = probes.map((name) =>
-      `  ${name}: ${name === "packetloss" ? "{stack: true}" : true}\n`
-    ).join("");
+    const special: Readonly<Record<string, string>> = {
+      packetloss: "{stack: true}",
+    };
+    const config = probes.map((name) => `  ${name}: ${special[name] ?? true}\n`).join("");
     await using agent = await AgentUnderTest.start({
       config: `events: {foldSeconds: 1}\nprobes:\n${config}`,
     });
@@ -273,6 +275,7 @@ async function main(probes: readonly string[]): Promise<Report> {
       await inventories(lab, agent);
       checks.push(...await waits(agent));
       checks.push(...await queries(agent));
+      await disks(lab, agent, check);
     } catch (error) {
       check("the faults can be made", error instanceof Error ? error.message : error, "yes");
     }

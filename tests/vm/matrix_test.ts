@@ -12,24 +12,28 @@ const BINARY = new URL("dist/podskoop", ROOT);
 /** The hooks that each kernel must come to, by what it has (see the probes' cards). */
 const HOOKS: Readonly<Record<Series, Readonly<Record<string, string>>>> = {
   "5.10": {
+    biolatency: "biolatency_insert",
     dns: "dns_linear",
     packetloss: "packetloss_location",
     socketlatency: "socketlatency",
     tcpreset: "tcpreset_fentry",
   },
   "6.1": {
+    biolatency: "biolatency_insert",
     dns: "dns_linear",
     packetloss: "packetloss",
     socketlatency: "socketlatency",
     tcpreset: "tcpreset_fentry",
   },
   "6.12": {
+    biolatency: "biolatency",
     dns: "dns",
     packetloss: "packetloss",
     socketlatency: "socketlatency",
     tcpreset: "tcpreset",
   },
   newest: {
+    biolatency: "biolatency",
     dns: "dns",
     packetloss: "packetloss",
     socketlatency: "socketlatency",
