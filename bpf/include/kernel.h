@@ -272,6 +272,11 @@ struct dst_entry {
 	struct net_device *dev;
 };
 
+/* drivers/net/virtio_net.c, which may be a module. */
+struct virtnet_info {
+	struct net_device *dev;
+};
+
 struct fib6_result {
 	struct fib6_info *f6i;
 	__u8 fib6_type;
@@ -382,6 +387,7 @@ struct bpf_iter__task_file {
 
 #ifdef __TARGET_ARCH_x86
 struct pt_regs {
+	unsigned long ax;
 	unsigned long cx;
 	unsigned long dx;
 	unsigned long si;

@@ -3,8 +3,8 @@
 # Usage: tests/vm/boot.sh 5.10|6.1|6.12|newest COMMAND [ARGUMENT...]
 #
 # The guest sees this machine's root file system, read-only, below an overlay in its memory: it runs
-# what this machine has, and all it writes is lost. It has no network card. Standard output, standard
-# error and the exit status are the command's; 125 says that the guest died, 124 that it took too
+# what this machine has, and all it writes is lost. Its network card leads nowhere. Standard output,
+# standard error and the exit status are the command's; 125 says that the guest died, 124 that it took too
 # long (VM_SECONDS, 300 by default).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -90,6 +90,7 @@ i8042.nokbd 8250.nr_uarts=1" \
   -chardev "socket,id=root,path=$work/root.sock" \
   -device vhost-user-fs-pci,chardev=root,tag=hostroot \
   -chardev "file,id=console,path=$work/console" -serial chardev:console -monitor none \
+  -netdev hubport,id=net,hubid=0 -device virtio-net-pci,netdev=net,romfile= \
   -device virtio-serial-pci -add-fd fd=3,set=1 -add-fd fd=4,set=2 \
   -chardev file,id=out,path=/dev/fdset/1,append=on -device virtserialport,chardev=out,name=out \
   -chardev file,id=err,path=/dev/fdset/2,append=on -device virtserialport,chardev=err,name=err \

@@ -15,6 +15,7 @@ import {
   type SeenEvent,
   sleep,
 } from "../host/lab.ts";
+import { commands, COMMANDS_CONFIG } from "./commands.ts";
 import { disks } from "./disks.ts";
 import type { Check, Report } from "./report.ts";
 import { queries } from "./queries.ts";
@@ -259,6 +260,7 @@ async function main(probes: readonly string[]): Promise<Report> {
     await using lab = await Lab.create();
     const special: Readonly<Record<string, string>> = {
       packetloss: "{stack: true}",
+      virtcmdlatency: COMMANDS_CONFIG,
     };
     const config = probes.map((name) => `  ${name}: ${special[name] ?? true}\n`).join("");
     await using agent = await AgentUnderTest.start({
@@ -276,6 +278,7 @@ async function main(probes: readonly string[]): Promise<Report> {
       checks.push(...await waits(agent));
       checks.push(...await queries(agent));
       await disks(lab, agent, check);
+      if (report.probes["virtcmdlatency"]?.state === "Running") await commands(lab, agent, check);
     } catch (error) {
       check("the faults can be made", error instanceof Error ? error.message : error, "yes");
     }

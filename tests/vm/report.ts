@@ -42,9 +42,9 @@ export function supportPage(reports: Readonly<Record<Series, Report>>): string {
 # Kernels
 
 Each probe on Debian's kernels: its state, and the set of hooks that it uses there. The matrix
-compares every figure of \`biolatency\`, \`packetloss\`, \`tcpreset\`, \`fd\` and \`tcpsummary\`
-with the number of faults made, or with what the kernel's own tools say; of other probes, that they
-load and run.
+compares every figure of \`biolatency\`, \`packetloss\`, \`tcpreset\`, \`virtcmdlatency\`, \`fd\`
+and \`tcpsummary\` with the number of faults made, or with what the kernel's own tools say; of other
+probes, that they load and run.
 
 ${table(["Probe", ...SERIES.map((series) => `${series} (\`${reports[series].release}\`)`)], rows)}
 

@@ -4,7 +4,7 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.
 ln -sfn /proc/self/fd /dev/fd
 ip link set lo up
 echo 1 >/proc/sys/kernel/panic_on_oops
-modprobe veth
+modprobe -a veth virtio_net
 
 port() {
   local folder
