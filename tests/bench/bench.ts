@@ -6,7 +6,9 @@
  */
 const names: string[] = [];
 for await (const { name } of Deno.readDir(new URL("./", import.meta.url))) {
-  if (name.endsWith(".ts") && name !== "bench.ts" && name !== "figures.ts") names.push(name);
+  if (name.endsWith(".ts") && name !== "bench.ts" && name !== "figures.ts" && name !== "load.ts") {
+    names.push(name);
+  }
 }
 let failed = 0;
 for (const name of names.sort()) {
