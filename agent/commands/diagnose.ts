@@ -63,6 +63,7 @@ export interface DiagnoseOptions extends ClientOptions {
   readonly local?: boolean;
   readonly objects?: readonly string[];
   readonly kubeconfig?: string;
+  readonly verify?: boolean;
 }
 
 /** Diagnoses a connection on this node, or on snapshots of any. */
@@ -74,6 +75,7 @@ export function diagnoseCommand(terminal: Terminal): Command {
     )
       .option("--matrix <file>", "many pairs, one a line: SOURCE DESTINATION PORT [PROTOCOL]")
       .option("--snapshot <file>", "a node's snapshot instead of this one; repeatable", listed, [])
+      .option("--verify", "send the real packet, too, and say what came of it")
       .option("--local", "ask no agent, even if one runs"),
   ).action(async (options: DiagnoseOptions) => {
     const explicit = command.getOptionValueSource("agent") === "cli";
@@ -120,6 +122,9 @@ export async function runDiagnosis(
   explicit: boolean,
   terminal: Terminal,
 ): Promise<void> {
+  if (options.verify === true && options.snapshot.length > 0) {
+    throw new Failure("Cannot verify on a snapshot: --verify sends from this node", 2);
+  }
   const pairs = await pairsOf(options);
   const cluster = await clusterOf(options, terminal);
   const snapshots = await snapshotsOf(options, explicit, terminal);
@@ -130,7 +135,8 @@ export async function runDiagnosis(
     const diagnosis = diagnoseIn(network, question);
     return cluster === undefined ? diagnosis : withOpinion(diagnosis, cluster, network);
   });
-  const text = written(diagnoses, options, terminal);
+  const told = options.verify === true ? await verified(diagnoses) : diagnoses;
+  const text = written(told, options, terminal);
   if (options.output === undefined) terminal.out(text);
   else await write(options.output, text);
   const worst = Math.max(...diagnoses.map(({ verdict }) => EXIT_CODES[verdict]));
@@ -163,6 +169,16 @@ function written(
   }
 }
 
+/** One packet after the other, so that none is in another's way. */
+async function verified(diagnoses: readonly Diagnosis[]): Promise<readonly Diagnosis[]> {
+  const { verify } = await import("../../diagnose/verify/verify.ts");
+  const told: Diagnosis[] = [];
+  for (const diagnosis of diagnoses) {
+    told.push({ ...diagnosis, verification: await verify(diagnosis) });
+  }
+  return told;
+}
+
 function asJson(diagnoses: readonly Diagnosis[], { matrix }: DiagnoseOptions): string {
   const documents = diagnoses.map(documentOf);
   return `${jsonText(matrix === undefined ? documents[0] : documents, 2)}\n`;
@@ -177,7 +193,11 @@ function asText(
   if (matrix === undefined && first !== undefined) {
     return diagnosisText(first, Math.min(terminal.columns ?? TEXT_COLUMNS, TEXT_COLUMNS));
   }
-  return diagnoses.map((diagnosis) => `${pairText(diagnosis)}: ${headline(diagnosis)}\n`).join("");
+  return diagnoses.map((diagnosis) => {
+    const { verification } = diagnosis;
+    const real = verification === undefined ? "" : ` (${verification.text})`;
+    return `${pairText(diagnosis)}: ${headline(diagnosis)}${real}\n`;
+  }).join("");
 }
 
 function pairText({ question }: Diagnosis): string {

@@ -105,6 +105,7 @@ Deno.test("diagnose says which argument it cannot take, and why", async () => {
     [["-s", "10.0.0.256", "-d", "10.0.0.2", "-p", "80"], /"10\.0\.0\.256" as the source/],
     [["-s", "10.0.0.1", "-d", "10.0.0.2", "-p", "0"], /"0" as a port: it is one of 1 to 65535/],
     [["--protocol", "sctp"], /'sctp' is invalid\. Allowed choices are tcp, udp, icmp/],
+    [["--verify", "--snapshot", "s.json"], /Cannot verify on a snapshot/],
     [["--matrix", "/nowhere/m"], /Cannot read the matrix "\/nowhere\/m"/],
     [["--matrix", "m", "-s", "10.0.0.1"], /--src or --dst beside --matrix/],
   ];

@@ -18,6 +18,8 @@ const LIBC = Deno.dlopen(
     readlink: { parameters: ["buffer", "buffer", "usize"], result: "isize" },
     setns: { parameters: ["i32", "i32"], result: "i32" },
     socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+    bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+    connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
     setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
     getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
     send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
@@ -307,4 +309,82 @@ export function send(descriptor: number, message: Uint8Array<ArrayBuffer>): numb
 export function receive(descriptor: number, into: Uint8Array<ArrayBuffer>): number {
   const received = Number(LIBC.recv(descriptor, into, BigInt(into.length), 0));
   return received < 0 ? failed() : received;
+}
+
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const SOCK_NONBLOCK = 0o4000;
+const SO_ERROR = 4;
+const SO_MARK = 36;
+const POLLIN = 0x1;
+const POLLOUT = 0x4;
+const POLLHUP = 0x10;
+const EINPROGRESS = 115;
+
+/** One end of a connection; the address is in network byte order. */
+export interface SocketEnd {
+  readonly address: Uint8Array<ArrayBuffer>;
+  readonly port: number;
+}
+
+/** `struct sockaddr_in` or `sockaddr_in6`. */
+function socketAddress({ address, port }: SocketEnd): Uint8Array<ArrayBuffer> {
+  const four = address.length === 4;
+  const bytes = buffer(four ? 16 : 28);
+  new Uint16Array(bytes.buffer, 0, 1)[0] = four ? AF_INET : AF_INET6;
+  bytes.set([port >>> 8, port & 0xff], 2);
+  bytes.set(address, four ? 4 : 8);
+  return bytes;
+}
+
+/**
+ * A socket of the calling thread's namespace that begins to connect and does not wait: a
+ * descriptor, or a failure.
+ */
+export function openConnecting(
+  kind: "tcp" | "udp",
+  from: SocketEnd,
+  to: SocketEnd,
+  mark: number,
+): number {
+  const family = from.address.length === 4 ? AF_INET : AF_INET6;
+  const type = (kind === "tcp" ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK;
+  const descriptor = LIBC.socket(family, type, 0);
+  if (descriptor < 0) return failed();
+  const failure = connecting(descriptor, from, to, mark);
+  if (failure === 0 || failure === -EINPROGRESS) return descriptor;
+  close(descriptor);
+  return failure;
+}
+
+function connecting(descriptor: number, from: SocketEnd, to: SocketEnd, mark: number): number {
+  if (mark !== 0) {
+    const value = buffer(4);
+    new Uint32Array(value.buffer)[0] = mark;
+    if (LIBC.setsockopt(descriptor, SOL_SOCKET, SO_MARK, value, 4) < 0) return failed();
+  }
+  const [own, other] = [socketAddress(from), socketAddress(to)];
+  if (LIBC.bind(descriptor, own, own.length) < 0) return failed();
+  return LIBC.connect(descriptor, other, other.length) < 0 ? failed() : 0;
+}
+
+const errorBytes = buffer(4);
+const errorLength = buffer(4);
+
+/** What has become of a socket: nothing yet, something to read, room to write, or a failure. */
+export function socketState(descriptor: number): "nothing" | "readable" | "writable" | number {
+  for (let at = 0; at < 4; at++) pollBytes[at] = descriptor >>> at * 8 & 0xff;
+  pollBytes.set([POLLIN | POLLOUT, 0, 0, 0], 4);
+  if (LIBC.poll(pollBytes, 1n, 0) < 0) return failed();
+  const events = u16(pollBytes, 6);
+  if ((events & (POLLERR | POLLHUP)) !== 0) {
+    errorLength.set([4, 0, 0, 0]);
+    if (LIBC.getsockopt(descriptor, SOL_SOCKET, SO_ERROR, errorBytes, errorLength) < 0) {
+      return failed();
+    }
+    const error = u32(errorBytes, 0);
+    if (error !== 0) return -error;
+  }
+  if ((events & POLLIN) !== 0) return "readable";
+  return (events & POLLOUT) !== 0 ? "writable" : "nothing";
 }

@@ -6,7 +6,7 @@
 import { backendText } from "../kube/service.ts";
 import { formatAddress } from "../packet/address.ts";
 import type { Packet } from "../packet/packet.ts";
-import type { Diagnosis, Question } from "../walk/diagnosis.ts";
+import type { Diagnosis, Question, Verification } from "../walk/diagnosis.ts";
 import type { End, Step } from "../walk/trail.ts";
 import { type Finding, findingsOf } from "./finding.ts";
 import { headline } from "./headline.ts";
@@ -72,6 +72,8 @@ export interface DiagnosisDocument {
   };
   readonly verdict: Diagnosis["verdict"];
   readonly summary: string;
+  /** What a real packet did, where one was sent. */
+  readonly verification?: Verification;
   readonly findings: readonly Finding[];
   readonly ways: readonly {
     readonly request: EndDocument;
@@ -94,6 +96,7 @@ export function documentOf(diagnosis: Diagnosis): DiagnosisDocument {
     ...clusterDocument(diagnosis),
     verdict,
     summary: headline(diagnosis),
+    ...(diagnosis.verification === undefined ? {} : { verification: diagnosis.verification }),
     findings: findingsOf(diagnosis),
     ways: ways.map(({ request, answers }) => ({
       request: endDocument(request),

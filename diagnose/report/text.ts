@@ -20,7 +20,10 @@ const NAMES = 11;
 /** A diagnosis in lines of at most `columns`. */
 export function diagnosisText(diagnosis: Diagnosis, columns = 80): string {
   const lines: string[] = [...wrapped(headline(diagnosis), columns, 0, 0), ""];
-  const { opinion } = diagnosis;
+  const { opinion, verification } = diagnosis;
+  if (verification !== undefined) {
+    lines.push(...wrapped(`verified: ${verification.text}`, columns, 0, INDENT), "");
+  }
   if (opinion !== undefined) lines.push(...opinionLines(opinion, columns), "");
   for (const finding of findingsOf(diagnosis)) lines.push(...findingLines(finding, columns), "");
   const { ways } = diagnosis;

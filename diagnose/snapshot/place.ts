@@ -39,6 +39,13 @@ export interface Place {
   close(): void;
 }
 
+/** A place that this process can go to itself. */
+export interface OwnPlace extends Place {
+  readonly descriptor: number;
+  /** Does something in the namespace that does not wait; throws an EnterError if it is gone. */
+  inside<T>(work: () => T): T;
+}
+
 /** A namespace that cannot be entered. */
 export class EnterError extends Error {}
 
@@ -53,7 +60,7 @@ const SELF = "/proc/thread-self/ns/net";
  *
  * @throws {EnterError} when it cannot be opened or is another one by now
  */
-export function openPlace(inum: number, path: string): Place & { readonly descriptor: number } {
+export function openPlace(inum: number, path: string): OwnPlace {
   const descriptor = open(path);
   if (descriptor < 0) {
     throw new EnterError(
@@ -66,7 +73,7 @@ export function openPlace(inum: number, path: string): Place & { readonly descri
 let running = 0;
 const waiting: (() => void)[] = [];
 
-class Namespace implements Place {
+class Namespace implements OwnPlace {
   constructor(readonly inum: number, readonly descriptor: number) {}
 
   close(): void {
@@ -74,14 +81,14 @@ class Namespace implements Place {
   }
 
   files(paths: readonly string[]): readonly (string | number)[] {
-    return this.#inside(() => paths.map((path) => readText(`/proc/${path}`)));
+    return this.inside(() => paths.map((path) => readText(`/proc/${path}`)));
   }
 
   ids(others: readonly Place[]): ReadonlyMap<number, number> {
     const descriptors = others.flatMap((place) =>
       place instanceof Namespace ? [[place.inum, place.descriptor] as const] : []
     );
-    return this.#inside(() => namespaceIds(descriptors));
+    return this.inside(() => namespaceIds(descriptors));
   }
 
   async run(program: string, args: readonly string[], input?: string): Promise<Ran> {
@@ -107,7 +114,7 @@ class Namespace implements Place {
     });
     let child: Deno.ChildProcess;
     try {
-      child = this.#inside(() => command.spawn());
+      child = this.inside(() => command.spawn());
     } catch (error) {
       if (error instanceof EnterError) return { ok: false, because: error.message };
       if (error instanceof Deno.errors.NotFound) {
@@ -119,7 +126,7 @@ class Namespace implements Place {
     return await ended(child, [program, ...args].join(" "));
   }
 
-  #inside<T>(work: () => T): T {
+  inside<T>(work: () => T): T {
     const home = open(SELF);
     if (home < 0) throw new EnterError(`Cannot open "${SELF}": ${errorName(home)}`);
     try {

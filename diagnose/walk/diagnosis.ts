@@ -32,6 +32,15 @@ export interface Way {
   readonly answers: readonly End[];
 }
 
+/** What came of a real packet. */
+export interface Verification {
+  /** `answered`, `silence`, an errno such as `ECONNREFUSED`; or `not sent`. */
+  readonly outcome: string;
+  /** Whether that is what the walk said; absent where it said nothing, or nothing was sent. */
+  readonly agrees?: boolean;
+  readonly text: string;
+}
+
 /** What came of it. */
 export interface Diagnosis {
   readonly question: Question;
@@ -40,6 +49,8 @@ export interface Diagnosis {
   readonly ways: readonly Way[];
   /** Full-sized packets of the connection, where small ones get through: only what is stopped. */
   readonly large: readonly End[];
+  /** What a real packet did, where one was sent. */
+  readonly verification?: Verification;
   /** Why there is no way at all. */
   readonly cause?: string;
   /** What a cluster's objects say beside it. */

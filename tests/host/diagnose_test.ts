@@ -255,3 +255,29 @@ Deno.test("diagnose says which MTU on the way stops large packets", async () => 
   // Into the pod the node can say so; out of the pod its packets vanish at the cable's far end.
   assert.deepEqual(found, [["mtu-silent", "warning", "vb"], ["mtu-icmp", "hint", "vb"]]);
 });
+
+Deno.test("diagnose --verify sends a real packet, and says whether the walk is right", async () => {
+  await using pods = await Pods.create();
+  const { a, b } = Pods.addresses[6];
+  const verified = async (port: number) => {
+    const { stdout } = await new Deno.Command(BINARY, {
+      args: [
+        ...["diagnose", "--local", "--verify", "--netns", pods.a, "--format", "json"],
+        ...["-s", a, "-d", b, "-p", String(port)],
+      ],
+      stdout: "piped",
+      stderr: "null",
+    }).output();
+    const said: DiagnosisDocument = JSON.parse(new TextDecoder().decode(stdout));
+    const { outcome, agrees } = said.verification ?? {};
+    return [said.verdict, outcome, agrees];
+  };
+  assert.deepEqual(await verified(PORT), ["reachable", "answered", true]);
+  assert.deepEqual(await verified(PORT + 1), ["blocked", "ECONNREFUSED", true]);
+  const rule = ["-A", "INPUT", "-p", "tcp", "--dport", String(PORT), "-j", "DROP"];
+  await run("ip", "netns", "exec", pods.b, "ip6tables-legacy", ...rule);
+  assert.deepEqual(await verified(PORT), ["blocked", "silence", true]);
+  // One packet, and what TCP sends again within the time that is waited.
+  const counted = await run("ip", "netns", "exec", pods.b, "ip6tables-legacy-save", "-c");
+  assert.match(counted, /^\[[1-3]:\d+\] -A INPUT .* -j DROP$/m);
+});
