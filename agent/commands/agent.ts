@@ -62,7 +62,8 @@ export async function runToEnd(run: RunAgent, options: AgentOptions): Promise<vo
   if (code !== 0) throw new Failure("", code === 2 ? 2 : 1);
 }
 
-function parseListen(text: string): Address {
+/** Where to listen, as an argument. */
+export function parseListen(text: string): Address {
   const address = parseAddress(text);
   if (address !== undefined) return address;
   throw new InvalidArgumentError("It must be HOST:PORT, [IPv6]:PORT, :PORT or PORT");

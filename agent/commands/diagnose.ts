@@ -24,9 +24,12 @@ import {
 import { readSnapshot, type Snapshot } from "../../diagnose/snapshot/format.ts";
 import { diagnoseIn, type Diagnosis, type Question } from "../../diagnose/walk/diagnosis.ts";
 import { Network } from "../../diagnose/walk/network.ts";
+import type { Address } from "../config/keys.ts";
 import { jsonText } from "../routes/answer.ts";
 import { type ClientOptions, withClientOptions } from "./client.ts";
 import { snapshot } from "./collect.ts";
+import { parseListen } from "./agent.ts";
+import { PAGE_ADDRESS, servePage } from "./diagnose_page.ts";
 import { clusterOf, namesOf, withOpinion } from "./diagnose_objects.ts";
 import { withExamples } from "./program.ts";
 import { Failure, type Terminal } from "./terminal.ts";
@@ -64,6 +67,8 @@ export interface DiagnoseOptions extends ClientOptions {
   readonly objects?: readonly string[];
   readonly kubeconfig?: string;
   readonly verify?: boolean;
+  readonly http?: boolean;
+  readonly httpAddress?: Address;
 }
 
 /** Diagnoses a connection on this node, or on snapshots of any. */
@@ -113,6 +118,12 @@ export function withQuestion(command: Command): Command {
     )
     .option("--kubeconfig <file>", "ask this cluster's API for its objects")
     .addOption(new Option("--format <format>").choices(FORMATS).default("text"))
+    .option("--http", "show it as a page, too, until it is interrupted")
+    .option(
+      "--http-address <host:port>",
+      `where the page is shown (default: ${PAGE_ADDRESS})`,
+      parseListen,
+    )
     .option("-o, --output <file>", "write there instead of to standard output");
 }
 
@@ -139,8 +150,19 @@ export async function runDiagnosis(
   const text = written(told, options, terminal);
   if (options.output === undefined) terminal.out(text);
   else await write(options.output, text);
+  await showPage(told, options, terminal);
   const worst = Math.max(...diagnoses.map(({ verdict }) => EXIT_CODES[verdict]));
   if (worst === 2 || worst === 3) throw new Failure("", worst);
+}
+
+async function showPage(
+  [first]: readonly Diagnosis[],
+  { http, httpAddress = parseListen(PAGE_ADDRESS) }: DiagnoseOptions,
+  terminal: Terminal,
+): Promise<void> {
+  if (http === true && first !== undefined) {
+    await servePage(htmlText(first), httpAddress, terminal);
+  }
 }
 
 function written(

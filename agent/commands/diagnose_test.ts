@@ -124,12 +124,21 @@ Deno.test("diagnose says which argument it cannot take, and why", async () => {
 
 Deno.test("skoop takes the predecessor's command lines, and says what is needless", async () => {
   await withSnapshot(async (dir) => {
-    const line = ["--calico-host-interface", "ens192", "--http", "--http-address", "0.0.0.0:8080"];
+    const line = ["--calico-host-interface", "ens192"];
     const asked = [...PAIR, "-p", "80", ...line, "--snapshot", `${dir}/s.json`];
     const { code, out, err } = await run("skoop", ...asked);
     assert.equal(code, 0);
     assert.match(out, /^reachable: /);
     assert.match(err, /^skoop: --calico-host-interface is no longer needed/);
-    assert.match(err, /--http is of no effect/);
+    const terminal = new FakeTerminal();
+    const args = [...asked, "--http", "--http-address", "127.0.0.1:0"];
+    const shown = runProgram(programOf("skoop", terminal), args, terminal);
+    while (!terminal.stderr.includes("the page is at")) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    const page = await fetch(/http:\S+/.exec(terminal.stderr)?.[0] ?? assert.fail());
+    assert.match(await page.text(), /<h1 class="reachable">reachable: tcp arrives at/);
+    Deno.kill(Deno.pid, "SIGTERM");
+    assert.equal(await shown, 0);
   });
 });

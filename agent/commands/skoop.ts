@@ -22,9 +22,6 @@ const NEEDLESS = [
 /** Flags of it that have no value. */
 const NEEDLESS_FLAGS = ["--preserve-collector-pod"] as const;
 
-/** Flags of pages, which this build does not make. */
-const PAGE = ["--http", "--http-address"] as const;
-
 /** `skoop`: `podskoop diagnose` under its predecessor's name. */
 export function skoopProgram(terminal: Terminal): Command {
   const command: Command = withClientOptions(
@@ -39,16 +36,11 @@ export function skoopProgram(terminal: Terminal): Command {
   );
   for (const flag of NEEDLESS) command.addOption(new Option(`${flag} <value>`).hideHelp());
   for (const flag of NEEDLESS_FLAGS) command.addOption(new Option(flag).hideHelp());
-  command.addOption(new Option("--http").hideHelp());
-  command.addOption(new Option("--http-address <address>").hideHelp());
   return command.action(async (options: DiagnoseOptions) => {
     const given = (flags: readonly string[]) =>
       flags.filter((flag) => command.getOptionValueSource(keyOf(flag)) === "cli");
     for (const flag of given([...NEEDLESS, ...NEEDLESS_FLAGS])) {
       terminal.err(`skoop: ${flag} is no longer needed: the walk sees what is there\n`);
-    }
-    for (const flag of given(PAGE)) {
-      terminal.err(`skoop: ${flag} is of no effect: this build shows no page, but text\n`);
     }
     await runDiagnosis(options, command.getOptionValueSource("agent") === "cli", terminal);
   });

@@ -55,6 +55,17 @@ ${reasons.join("\n")}
 A kernel must publish its types (\`/sys/kernel/btf/vmlinux\`, CONFIG_DEBUG_INFO_BTF=y), as all of
 these do. A copy of them in a file is no way round: bpftool 7.5 cannot be told to load by one, and
 the kernel itself takes no program on \`tp_btf\`, \`fentry\` or an iterator without its own.
+
+# Container runtimes and clusters
+
+- containerd: with real pods, two of them talking (\`make test-e2e\`), and by recorded
+  messages.
+- k3s, rke2, k0s, microk8s: containerd, whose socket is looked for where each of them has it.
+- CRI-O and cri-dockerd: the same interface at their own sockets; neither was run, and no messages
+  of theirs are recorded.
+- Docker and Podman: answers in the form of the reference of Docker Engine API 1.47, not recorded.
+- Kubernetes API: a stand-in that lists and watches objects in their real form, forgets, breaks off,
+  truncates, refuses and hangs, with 15,000 pods; events on this machine's kernel named by it.
 `;
 }
 
