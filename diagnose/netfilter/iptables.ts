@@ -75,9 +75,9 @@ export class Iptables {
     }
   }
 
-  /** The tables that are in the text. */
-  get tables(): readonly string[] {
-    return [...this.#tables.keys()];
+  /** Whether the text has the chain. */
+  shows(table: string, chain: string): boolean {
+    return this.#tables.get(table)?.chain(chain) !== undefined;
   }
 
   /** The chains that a hook begins with; `age` says how young one is. */

@@ -167,12 +167,14 @@ export class Netfilter {
     return [
       ...this.#text("iptables-legacy", family).bases(hook, () => 0),
       ...shown.bases(hook, (table, chain) => ruleset.age(family, table, chain) ?? 1),
-      // What iptables shows it shows better: nft does not print what its matches ask.
+      // What iptables shows it shows better: nft does not print what its matches ask. A table of
+      // the same name may have chains of its own, which iptables does not show.
       ...ruleset.bases(
         hook,
         [family, "inet"],
         device,
-        (of, table) => of === family && shown.tables.includes(table) && !shown.foreign.has(table),
+        (of, table, chain) =>
+          of === family && shown.shows(table, chain) && !shown.foreign.has(table),
       ),
     ];
   }

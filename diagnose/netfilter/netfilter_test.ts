@@ -1,6 +1,14 @@
 /** The rules that a template checker gets wrong, each with what the kernel does. */
 import assert from "node:assert/strict";
-import { AROUND, endsOf, iptables, namespaceWith, only, packetOf } from "../../tests/made_rules.ts";
+import {
+  AROUND,
+  endsOf,
+  iptables,
+  namespaceWith,
+  only,
+  packetOf,
+  saved,
+} from "../../tests/made_rules.ts";
 import { clusterIp, endpointIp, iptablesServices } from "../../tests/made_services.ts";
 import type { Packet } from "../packet/packet.ts";
 import { type Hook, Netfilter, type Outcome } from "./netfilter.ts";
@@ -467,4 +475,31 @@ Deno.test("Netfilter saves a mark in the connection, and maps prefixes", () => {
     iptables({ nat: "-A PREROUTING -j NETMAP --to 172.16.0.0/16" }, "prerouting", NEW),
   );
   assert.equal(endsOf(mapped.packet), "10.244.1.2:40000 > 172.16.2.2:80");
+});
+
+Deno.test("Netfilter asks native chains in a table with a name of iptables", () => {
+  const objects = [
+    { table: { family: "ip", name: "nat", handle: 1 } },
+    {
+      chain: {
+        ...{ family: "ip", table: "nat", name: "post", handle: 1, type: "nat" },
+        ...{ hook: "postrouting", prio: 100, policy: "accept" },
+      },
+    },
+    {
+      rule: {
+        ...{ family: "ip", table: "nat", chain: "post", handle: 2 },
+        expr: [{ snat: { addr: "192.0.2.7" } }],
+      },
+    },
+  ];
+  const parts = {
+    nft: JSON.stringify({ nftables: objects }),
+    iptablesNft: "# Table `nat' contains incompatible base-chains, use 'nft' tool to list them.\n" +
+      saved({ nat: "" }),
+  };
+  const rules = new Netfilter(namespaceWith(parts));
+  const packet = packetOf(POD, "10.244.2.2", 8080);
+  const [outcome] = rules.run("postrouting", packet, AROUND);
+  assert.equal(outcome && endsOf(outcome.packet), "192.0.2.7:40000 > 10.244.2.2:8080");
 });

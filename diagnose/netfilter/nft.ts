@@ -91,12 +91,13 @@ export class Nft {
     hook: Hook,
     families: readonly string[],
     device: string | undefined,
-    without: (family: string, table: string) => boolean,
+    without: (family: string, table: string, chain: string) => boolean,
   ): BaseChain[] {
     return [...this.#tables.values()].flatMap((table) => {
       if (table.dormant || !families.includes(table.family)) return [];
-      if (without(table.family, table.name)) return [];
-      return [...table.chains.values()].flatMap((chain) => chain.base(hook, device) ?? []);
+      return [...table.chains].flatMap(([name, chain]) =>
+        without(table.family, table.name, name) ? [] : chain.base(hook, device) ?? []
+      );
     });
   }
 }

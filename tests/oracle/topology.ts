@@ -556,6 +556,13 @@ class Maker {
     const does = dice.of(["drop", "drop", "reject", "accept", "meta mark set 1", "counter drop"]);
     const early = ["prerouting", "postrouting"].includes(hook);
     const verdict = does === "reject" && early ? "drop" : does;
+    if (dice.chance(0.2)) {
+      const address = dice.of(["ip saddr 10.70.0.0/16 masquerade", "masquerade", "counter accept"]);
+      this.#lines.push(
+        `ip netns exec ${node.name} nft 'table ip ${dice.of(["nat", "own"])} { chain natives { ` +
+          `type nat hook postrouting priority 100; oifname "eth0" ${address}; }; }'`,
+      );
+    }
     const policy = dice.chance(0.1) ? " policy drop;" : "";
     const also = dice.chance(0.3) ? "ct state vmap { established : accept, invalid : drop }; " : "";
     const priority = dice.of([-300, -150, 0, 0, 10]);
