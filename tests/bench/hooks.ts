@@ -5,14 +5,15 @@
  *     deno run -A tests/bench/hooks.ts [PAIRS [PROBE…]]
  *
  * Times differ from one turn to the next by more than most probes cost. So there is a row for no
- * probe at all, which says how much of a ratio is noise; and the share of the CPU time that
- * programs took by the kernel's own statistics, which hardly depends on what else a machine does,
- * and is about what the traffic loses.
+ * probe at all, which says how much of a ratio is noise; and the time that programs ran by the
+ * kernel's own statistics, as a share of the CPU time of the two processes of the load, in which
+ * the kernel does nearly all of their traffic's work. That is about what the traffic loses, and
+ * hardly depends on what else the machine does, if that has little traffic of its own.
  *
  * @module
  */
 import { AgentUnderTest, BINARY, Lab, type Metrics, run } from "../host/lab.ts";
-import { figure, median, title } from "./figures.ts";
+import { cpuMs, figure, median, title } from "./figures.ts";
 
 const PAIRS = Number(Deno.args[0] ?? 5);
 const SECONDS = 1;
@@ -56,6 +57,11 @@ class Worker implements AsyncDisposable {
     return worker;
   }
 
+  /** CPU time that it has used, in seconds. */
+  get cpuSeconds(): number {
+    return cpuMs(this.#child.pid) / 1_000;
+  }
+
   async ask<T>(question: string): Promise<T> {
     await this.#writer.write(new TextEncoder().encode(`${question}\n`));
     const answer: T = JSON.parse(await this.#line());
@@ -81,6 +87,7 @@ interface Bench {
   readonly lab: Lab;
   readonly agent: AgentUnderTest;
   readonly client: Worker;
+  readonly server: Worker;
   readonly probes: readonly Listed[];
 }
 
@@ -97,13 +104,6 @@ async function turn({ lab, client }: Bench, ipv6: boolean): Promise<Turn> {
   const { bytesPerSecond } = await client.ask<Turn>(`tcp ${address} ${SECONDS}`);
   const { p99Us } = await client.ask<Turn>(`udp ${address} ${SECONDS}`);
   return { bytesPerSecond, p99Us };
-}
-
-/** Seconds that all CPUs were not idle, proc_stat(5). */
-function busySeconds(): number {
-  const [, ...fields] = (Deno.readTextFileSync("/proc/stat").split("\n")[0] ?? "").split(/\s+/);
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = fields.map(Number);
-  return (user + nice + system + irq + softirq) / 100;
 }
 
 /** What programs have cost by then. */
@@ -125,17 +125,18 @@ interface Cost {
 /** Turns without and with these probes, one after the other, in each family by turns. */
 async function measure(bench: Bench, on: readonly string[]): Promise<Cost> {
   const ratios: { throughput: number; p99: number }[] = [];
-  const sums = { seconds: 0, runs: 0, busy: 0 };
+  const sums = { seconds: 0, runs: 0, load: 0 };
+  const load = () => bench.client.cpuSeconds + bench.server.cpuSeconds;
   for (let pair = 0; pair < PAIRS; pair++) {
     await put(bench, []);
     const without = await turn(bench, pair % 2 === 1);
     await put(bench, on);
-    const [first, busy] = [programs(await bench.agent.metrics()), busySeconds()];
+    const [first, before] = [programs(await bench.agent.metrics()), load()];
     const having = await turn(bench, pair % 2 === 1);
-    const [last, now] = [programs(await bench.agent.metrics()), busySeconds()];
+    const [last, after] = [programs(await bench.agent.metrics()), load()];
     sums.seconds += last.seconds - first.seconds;
     sums.runs += last.runs - first.runs;
-    sums.busy += now - busy;
+    sums.load += after - before;
     ratios.push({
       throughput: having.bytesPerSecond / without.bytesPerSecond,
       p99: having.p99Us / without.p99Us,
@@ -144,7 +145,7 @@ async function measure(bench: Bench, on: readonly string[]): Promise<Cost> {
   return {
     throughputLoss: (1 - median(ratios.map(({ throughput }) => throughput))) * 100,
     p99Gain: (median(ratios.map(({ p99 }) => p99)) - 1) * 100,
-    share: sums.seconds / sums.busy * 100,
+    share: sums.seconds / sums.load * 100,
     nsPerRun: sums.runs === 0 ? 0 : sums.seconds / sums.runs * 1e9,
     runs: sums.runs / (PAIRS * 2 * SECONDS),
   };
@@ -154,7 +155,7 @@ function show(what: string, cost: Cost, most: { throughput: number; p99: number 
   title(what);
   figure("TCP throughput lost", cost.throughputLoss, "%", most.throughput);
   figure("UDP request and response, p99 more", cost.p99Gain, "%", most.p99);
-  figure("programs, of the CPU time in use", cost.share, "%", most.throughput);
+  figure("programs, of the load's CPU time", cost.share, "%", most.throughput);
   figure("programs, runs", cost.runs, "/s");
   figure("programs, mean run", cost.nsPerRun, "ns");
 }
@@ -163,10 +164,10 @@ async function main(): Promise<void> {
   const listed: readonly Listed[] = JSON.parse(await run(BINARY, "probes", "--json"));
   const probes = listed.filter(({ kind }) => kind === "probe");
   await using lab = await Lab.create();
-  await using _server = await Worker.start(lab.right.name, "serve", lab.right.v4, lab.right.v6);
+  await using server = await Worker.start(lab.right.name, "serve", lab.right.v4, lab.right.v6);
   await using client = await Worker.start(lab.left.name, "load");
   await using agent = await AgentUnderTest.start();
-  const bench: Bench = { lab, agent, client, probes };
+  const bench: Bench = { lab, agent, client, server, probes };
   const names = Deno.args.slice(1);
   for (const family of [false, true]) await turn(bench, family); // warms the load's code up
   show("no probe at all", await measure(bench, []), TARGETS);
