@@ -24,7 +24,7 @@ const SEED = 20_261;
 const OF_EVENTS = ["events", "limits", "losses"];
 const PRIVATE = [
   ...["answering", "connecting", "order", "ordered", "running", "seen", "waiting"],
-  ...["handing", "queued", "segments"],
+  ...["handing", "moving", "queued", "segments"],
   ...["tcp_sockets", "tcp_zeros", "udp_sockets", "udp_zeros"],
 ];
 /** No label holds what a node has thousands of. */

@@ -142,6 +142,7 @@ struct sock_common {
 };
 
 struct sk_buff_head {
+	struct sk_buff *prev; /* the last one; the head itself, if there is none */
 	__u32 qlen;
 };
 
@@ -287,6 +288,8 @@ struct fib6_table {
 };
 
 struct sk_buff {
+	int skb_iif;  /* of the device it came from; 0 of what this namespace made itself */
+	__s64 tstamp; /* of what TCP sends: when it did, in the clock of bpf_ktime_get_ns() */
 	struct net_device *dev;
 	struct sock *sk;
 	unsigned long _skb_refdst;
@@ -300,6 +303,11 @@ struct sk_buff {
 	unsigned int end;  /* likewise; where the skb_shared_info is */
 	unsigned char *head;
 	unsigned char *data;
+};
+
+struct nf_hook_state {
+	__u8 hook; /* an unsigned int before 5.12; the loader sees to it */
+	__u8 pf;
 };
 
 struct skb_shared_info {

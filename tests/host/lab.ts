@@ -8,6 +8,7 @@ const ROOT = new URL("../../", import.meta.url);
 /** The compiled agent; another one, where that is what is to be tested. */
 export const BINARY = Deno.env.get("PODSKOOP_BINARY") ?? new URL("dist/podskoop", ROOT).pathname;
 const TRAFFIC = new URL("./traffic.ts", import.meta.url);
+const HOLD = new URL("./hold.ts", import.meta.url);
 let labs = 0;
 
 /** Runs a program; its standard output. Fails with what it wrote to standard error. */
@@ -84,26 +85,37 @@ export class Lab implements AsyncDisposable {
 
   /** Makes traffic in a namespace, and waits for its end. */
   async traffic(from: Node, ...args: (string | number)[]): Promise<void> {
-    await run(...this.#command(from, args));
+    await run(...this.#command(from, TRAFFIC, args));
   }
 
   /** Starts something that serves or holds, and waits until it says that it is ready. */
   async background(from: Node, ...args: (string | number)[]): Promise<Deno.ChildProcess> {
-    const [program, ...rest] = this.#command(from, args);
+    return await this.#start(this.#command(from, TRAFFIC, args));
+  }
+
+  /** Has the packets in a namespace's netfilter queue wait for `ms` each. */
+  async hold(at: Node, queue: number, ms: number): Promise<void> {
+    await this.#start(this.#command(at, HOLD, [queue, ms]));
+  }
+
+  async #start(command: readonly [string, ...string[]]): Promise<Deno.ChildProcess> {
+    const [program, ...rest] = command;
     const child = new Deno.Command(program, { args: rest, stdout: "piped", stderr: "inherit" })
       .spawn();
     this.#children.push(child);
     const reader = child.stdout.getReader();
     const { value } = await reader.read();
     reader.releaseLock();
-    if (value === undefined) throw new Error(`Cannot start "${args.join(" ")}": it ended at once`);
+    if (value === undefined) {
+      throw new Error(`Cannot start "${command.join(" ")}": it ended at once`);
+    }
     return child;
   }
 
-  #command(from: Node, args: readonly (string | number)[]): [string, ...string[]] {
+  #command(from: Node, script: URL, args: readonly (string | number)[]): [string, ...string[]] {
     return [
       ...["ip", "netns", "exec", from.name, Deno.execPath(), "run", "-A", "--no-check"] as const,
-      ...[TRAFFIC.pathname, ...args.map(String)],
+      ...[script.pathname, ...args.map(String)],
     ];
   }
 

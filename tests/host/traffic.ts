@@ -149,6 +149,15 @@ async function storm(address: string, port: number, rate: number, seconds: numbe
   Deno.stdout.writeSync(new TextEncoder().encode(`${sent}\n`));
 }
 
+/** Holds a socket that datagrams come to and nobody reads, until it is killed. */
+function sink(address: string, port: number): void {
+  const fd = socket(address, SOCK_DGRAM);
+  const at = sockaddr(address, port);
+  check("bind", c.bind(fd, at, at.length));
+  Deno.stdout.writeSync(new TextEncoder().encode("ready\n"));
+  setInterval(() => {}, 60_000);
+}
+
 /** Connects `count` times where nobody listens. */
 function refused(address: string, port: number, count: number): void {
   for (let tried = 0; tried < count; tried++) {
@@ -440,6 +449,9 @@ switch (kind) {
     break;
   case "sweep":
     sweep(address, numbers[0], numbers[1]);
+    break;
+  case "sink":
+    sink(address, numbers[0]);
     break;
   case "storm":
     await storm(address, ...numbers);

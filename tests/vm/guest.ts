@@ -19,6 +19,7 @@ import { commands, COMMANDS_CONFIG } from "./commands.ts";
 import { disks } from "./disks.ts";
 import type { Check, Report } from "./report.ts";
 import { queries } from "./queries.ts";
+import { slow } from "./slow.ts";
 import { waits } from "./waits.ts";
 
 const DROPS = "podskoop_packetloss_packets_total";
@@ -279,6 +280,7 @@ async function main(probes: readonly string[]): Promise<Report> {
       checks.push(...await queries(agent));
       await disks(lab, agent, check);
       if (report.probes["virtcmdlatency"]?.state === "Running") await commands(lab, agent, check);
+      await slow(agent, check);
     } catch (error) {
       check("the faults can be made", error instanceof Error ? error.message : error, "yes");
     }

@@ -1,0 +1,150 @@
+/**
+ * Packets that are slow on their way through a guest's kernel: netem delays them in a qdisc, and a
+ * netfilter queue holds them at each of its hooks.
+ *
+ * @module
+ */
+import {
+  AgentUnderTest,
+  eventually,
+  Lab,
+  type Node,
+  run,
+  type SeenEvent,
+  sleep,
+} from "../host/lab.ts";
+
+const WAIT_MS = 20_000;
+const HELD_MS = 137;
+const QUEUE = 7;
+const FAMILIES = [["v4", "iptables", "10.204.8.77"], [
+  "v6",
+  "ip6tables",
+  "fd00:204:8::77",
+]] as const;
+
+/** Notes what was found and what should have been. */
+type Check = (name: string, found: unknown, wanted: unknown) => void;
+
+/** A hook where datagrams to a port are held, and what an event must then say. */
+interface Hook {
+  readonly at: "left" | "right";
+  readonly rule: string;
+  readonly port: number;
+  readonly type: "RXKERNEL_SLOW" | "TXKERNEL_SLOW";
+  readonly direction: "receive" | "transmit" | "forward";
+  readonly stage: string;
+  readonly count: number;
+}
+
+const RECEIVE = { at: "right", type: "RXKERNEL_SLOW", direction: "receive" } as const;
+const FORWARD = { at: "right", type: "RXKERNEL_SLOW", direction: "forward" } as const;
+const TRANSMIT = { at: "left", type: "TXKERNEL_SLOW", direction: "transmit" } as const;
+const HOOKS: readonly Hook[] = [
+  { ...RECEIVE, rule: "mangle PREROUTING", port: 4021, stage: "prerouting", count: 3 },
+  { ...RECEIVE, rule: "filter INPUT", port: 4022, stage: "local_in", count: 7 },
+  { ...TRANSMIT, rule: "filter OUTPUT", port: 4023, stage: "local_out", count: 5 },
+  { ...TRANSMIT, rule: "mangle POSTROUTING", port: 4024, stage: "postrouting", count: 2 },
+  { ...FORWARD, rule: "filter FORWARD", port: 4025, stage: "forward", count: 11 },
+];
+
+/** Events about datagrams to a port, once there are `wanted`, as one line. */
+async function shown(
+  agent: AgentUnderTest,
+  at: Node,
+  type: string,
+  destination: string,
+  port: number,
+  wanted: number,
+  ms: (event: SeenEvent) => number,
+): Promise<string> {
+  const look = async () =>
+    (await agent.events(`type=${type}&pod=${at.name}`)).filter((event) =>
+      event.destination?.port === port && event.destination.address === destination
+    );
+  const sum = (events: readonly SeenEvent[]) => events.reduce((all, { count }) => all + count, 0);
+  await eventually(look, (events) => sum(events) >= wanted, WAIT_MS);
+  await sleep(500);
+  const events = await look();
+  const short = events.filter((event) => !(ms(event) >= HELD_MS));
+  const what = events.map(({ network, attributes }) =>
+    [network.transport, network.interface, attributes["direction"] ?? attributes["qdisc"]].join(" ")
+  );
+  const said = short.map(({ attributes }) => JSON.stringify(attributes));
+  return [sum(events), ...new Set(what), ...said].join("; ");
+}
+
+async function queued(lab: Lab, agent: AgentUnderTest, check: Check): Promise<void> {
+  const netem = ["netem", "delay", `${HELD_MS}ms`];
+  await run("tc", "-n", lab.left.name, "qdisc", "add", "dev", "cable0", "root", ...netem);
+  for (const [family] of FAMILIES) {
+    const right = lab.right[family];
+    await lab.traffic(lab.left, "udp", right, 4020, 13);
+    const latency = ({ attributes }: SeenEvent) => Number(attributes["latency_ms"]) + 1;
+    const found = await shown(agent, lab.left, "TXLAT_QDISC_100MS", right, 4020, 13, latency);
+    check(`netiftxlat, netem, ${family}`, found, "13; udp cable0 netem");
+  }
+  await run("tc", "-n", lab.left.name, "qdisc", "delete", "dev", "cable0", "root");
+}
+
+/** What the right end forwards leaves by a device whose neighbour is known. */
+async function forwarding({ left, right }: Lab): Promise<void> {
+  const ip = async (at: Node, args: string) =>
+    void await run("ip", "-n", at.name, ...args.split(" "));
+  await ip(right, "link add sink0 type veth peer name sink1");
+  await ip(right, "link set sink0 up");
+  await ip(right, "link set sink1 up");
+  await ip(right, "address add 10.204.8.1/24 dev sink0");
+  await ip(right, "address add fd00:204:8::1/64 dev sink0 nodad");
+  const settings = ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"];
+  await run("ip", "netns", "exec", right.name, "sysctl", "-qw", ...settings);
+  for (const [family, , far] of FAMILIES) {
+    await ip(right, `neighbour add ${far} lladdr 02:00:00:00:00:77 dev sink0`);
+    await ip(left, `route add ${far} via ${right[family]}`);
+  }
+}
+
+/** Before there is any rule, nothing but the ends of a packet's way may be needed to count it. */
+async function unhindered(lab: Lab, agent: AgentUnderTest, check: Check): Promise<void> {
+  const labels = { pod: lab.right.name, direction: "receive" };
+  const count = async () =>
+    (await agent.metrics()).sum("podskoop_kernellatency_seconds_count", labels) ?? 0;
+  for (const [family] of FAMILIES) {
+    await lab.background(lab.right, "sink", lab.right[family], 4026);
+    const before = await count();
+    await lab.traffic(lab.left, "udp", lab.right[family], 4026, 97);
+    await eventually(count, (now) => now >= before + 97, WAIT_MS);
+    // Neighbours may ask for each other meanwhile.
+    const more = await count() - before - 97;
+    check(`kernellatency, no rule, ${family}`, more >= 0 && more < 10 ? "97" : more + 97, "97");
+  }
+}
+
+async function held(lab: Lab, agent: AgentUnderTest, check: Check): Promise<void> {
+  await forwarding(lab);
+  for (const at of lab.nodes) await lab.hold(at, QUEUE, HELD_MS);
+  for (const { at, rule, port, type, direction, stage, count } of HOOKS) {
+    for (const [family, tool, far] of FAMILIES) {
+      const [table = "", chain = ""] = rule.split(" ");
+      const what = ["-p", "udp", "--dport", String(port), "-j", "NFQUEUE", "--queue-num"];
+      const command = [tool, "-t", table, "-A", chain, ...what, String(QUEUE)];
+      await run("ip", "netns", "exec", lab[at].name, ...command);
+      const address = direction === "forward" ? far : lab.right[family];
+      if (direction !== "forward") await lab.background(lab.right, "sink", address, port);
+      await lab.traffic(lab.left, "udp", address, port, count);
+      const ms = ({ attributes }: SeenEvent) => Number(attributes[`${stage}_ms`]);
+      const found = await shown(agent, lab[at], type, address, port, count, ms);
+      const device = direction === "forward" ? "sink0" : "cable0";
+      const wanted = `${count}; udp ${device} ${direction}`;
+      check(`kernellatency, ${stage} of ${direction}, ${family}`, found, wanted);
+    }
+  }
+}
+
+/** Checks what the agent says of slow packets, in a network of their own. */
+export async function slow(agent: AgentUnderTest, check: Check): Promise<void> {
+  await using lab = await Lab.create();
+  await queued(lab, agent, check);
+  await unhindered(lab, agent, check);
+  await held(lab, agent, check);
+}
