@@ -147,11 +147,7 @@ export class ApiClient implements Disposable {
   }
 
   #told({ path }: Query, error: unknown, late: boolean): Error {
-    const because = late
-      ? "it has not answered in time"
-      : error instanceof Error
-      ? error.message.replace(/^error sending request for url \([^)]*\): /, "")
-      : String(error);
+    const because = late ? "it has not answered in time" : reasonOf(error);
     const message = `Cannot ask "${this.#server.url}" for ${path}: ${because}`;
     if (error instanceof ApiError) return new ApiError(error.status, message, error.retrySeconds);
     return new Error(message, { cause: error });
@@ -191,4 +187,11 @@ async function wordsOf(response: Response): Promise<string> {
 function retryOf(response: Response): number | undefined {
   const seconds = Number(response.headers.get("retry-after") ?? "");
   return seconds > 0 ? Math.min(seconds, RETRY_SECONDS_MAX) : undefined;
+}
+
+/** Newer Denos say only "fetch failed", and why in the cause, which can have one of its own. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.message === "fetch failed" && error.cause !== undefined) return reasonOf(error.cause);
+  return error.message.replace(/^error sending request for url \([^)]*\): /, "");
 }
