@@ -79,7 +79,7 @@ export function filterOf(query: PageQuery, now: number): EventFilter {
   return {
     ...since === undefined ? {} : { since },
     ...until === undefined ? {} : { until },
-    ...query.type === undefined ? {} : { type: query.type.map((type) => type.toUpperCase()) },
+    ...query.type === undefined ? {} : { type: query.type.map(typeOf) },
     ...namespace === undefined ? {} : { namespace },
     ...pod === undefined ? {} : { pod },
     ...query.node === undefined ? {} : { node: query.node },
@@ -87,6 +87,18 @@ export function filterOf(query: PageQuery, now: number): EventFilter {
     ...query.cursor === undefined ? {} : { before: query.cursor },
     ...query.after === undefined ? {} : { after: query.after },
   };
+}
+
+/** Types as the predecessor's documents misprint them. */
+const MISPRINTS: ReadonlyMap<string, string> = new Map([
+  ["TCP_NOSOCK", "TCPRESET_NOSOCK"],
+  ["RTKERNEL_SLOW", "TXKERNEL_SLOW"],
+]);
+
+/** The type that is asked for. */
+function typeOf(word: string): string {
+  const type = word.toUpperCase();
+  return MISPRINTS.get(type) ?? type;
 }
 
 const UNITS: Readonly<Record<string, number>> = {

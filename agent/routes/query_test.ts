@@ -77,3 +77,8 @@ Deno.test("a parameter without a value is as one that is not sent", () => {
     limit: "7",
   });
 });
+
+Deno.test("types that the predecessor's documents misprint stand for the right ones", () => {
+  const query = readQuery(pageQuery, { type: ["tcp_nosock,RTKERNEL_SLOW", "PACKETLOSS"] });
+  assert.deepEqual(filterOf(query, 0).type, ["TCPRESET_NOSOCK", "TXKERNEL_SLOW", "PACKETLOSS"]);
+});
