@@ -7,6 +7,7 @@ import { type Address, type Family, formatAddress, sameAddress } from "../packet
 import { firstPacket, type Packet, PROTOCOLS, TCP_FLAGS } from "../packet/packet.ts";
 import type { Opinion } from "../kube/kube.ts";
 import type { Snapshot } from "../snapshot/format.ts";
+import { isLoopback } from "./lookup.ts";
 import type { Namespace } from "./namespace.ts";
 import { Network } from "./network.ts";
 import { listenerFor } from "./socket.ts";
@@ -82,14 +83,14 @@ export function diagnoseIn(network: Network, question: Question): Diagnosis {
     return { ...none, verdict: "blocked", cause };
   }
   const owners = network.owners(question.source).map(({ namespace }) => namespace);
-  const fitting = question.from === undefined
-    ? owners
-    : owners.filter((each) => isNamed(each, question.from ?? ""));
+  // Every namespace has the loopback addresses: who does not say which means the node.
+  const from = question.from ?? (isLoopback(question.source) ? "host" : undefined);
+  const fitting = from === undefined ? owners : owners.filter((each) => isNamed(each, from));
   const [sender, ...others] = fitting;
   if (sender === undefined) {
     const because = owners.length === 0
       ? `no namespace of the snapshot has the source address ${text}`
-      : `no namespace that is called "${question.from}" has the source address ${text}`;
+      : `no namespace that is called "${from}" has the source address ${text}`;
     return { ...none, verdict: "unknown", cause: because };
   }
   if (others.length > 0 && question.from === undefined) {

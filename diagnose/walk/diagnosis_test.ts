@@ -247,3 +247,18 @@ Deno.test("diagnose says what it would need where a packet leaves all snapshots"
   const diagnosis = diagnose([second], asked("10.244.2.2 10.244.1.2 80"));
   assert.equal(short(diagnosis), "unknown node2 leaves-snapshot");
 });
+
+Deno.test("diagnose takes a loopback address for the node's, unless told whose it is", () => {
+  const lo = { lo: { kind: "loopback", addresses: ["127.0.0.1/8", "::1/128"] } };
+  const snapshot = madeSnapshot({
+    node: { devices: lo, listeners: ["tcp * 9102"] },
+    pod: { devices: lo, listeners: [] },
+  });
+  for (const pair of ["127.0.0.1 127.0.0.1 9102", "::1 ::1 9102"]) {
+    assert.equal(short(diagnose([snapshot], asked(pair))), "reachable");
+    const inPod = diagnose([snapshot], { ...asked(pair), from: "pod" });
+    assert.equal(short(inPod), "blocked pod no-listener");
+    const several = diagnose([snapshot, snapshot], asked(pair));
+    assert.match(several.cause ?? "", /^several namespaces have the source address/);
+  }
+});
