@@ -118,6 +118,7 @@ export class NamespaceTable {
   #visiting: Promise<void> | undefined;
   /** For those who wait for what it finds. */
   #nextScan: PromiseWithResolvers<void> | undefined;
+  #closed = false;
   #generation = 0;
 
   constructor(options: TableOptions) {
@@ -209,7 +210,7 @@ export class NamespaceTable {
         resolve();
       }, RESOLVE_MILLISECONDS_MAX);
     });
-    while (known === undefined && !isOver) {
+    while (known === undefined && !isOver && !this.#closed) {
       this.#nextScan ??= Promise.withResolvers();
       await Promise.race([this.#visiting ?? this.#nextScan.promise, over]);
       known = this.#find(key);
@@ -236,6 +237,7 @@ export class NamespaceTable {
 
   /** Gives back what is open. The visitor is its owner's to close. */
   close(): void {
+    this.#closed = true;
     this.#nextScan?.resolve();
     this.#mounts.close();
   }

@@ -190,3 +190,25 @@ Deno.test("a pod stays known when only other processes are left in it", async ()
   await n.table.tick();
   assert.equal(n.table.byInum(20)?.podUid, uid);
 });
+
+Deno.test("who waits for a namespace is let go when the table closes", async () => {
+  using n = node();
+  await n.table.tick();
+  const began = performance.now();
+  const waiting = n.table.resolve({ inum: 99, cookie: 9n });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  n.table.close();
+  assert.equal(await waiting, undefined);
+  assert.ok(performance.now() - began < 2_000, "It waited to its end");
+});
+
+Deno.test("who waits for a namespace has it from the next scan of anyone", async () => {
+  using n = node();
+  await n.table.tick();
+  const waiting = n.table.resolve({ inum: 20, cookie: 7n });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  n.proc.put(17, { netns: 20 });
+  n.visitor.there.set(20, { cookie: 7n });
+  await n.table.tick();
+  assert.deepEqual((await waiting)?.pids, [17]);
+});
