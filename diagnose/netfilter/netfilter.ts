@@ -4,7 +4,7 @@
  * @module
  */
 import { sameAddress } from "../packet/address.ts";
-import type { Packet } from "../packet/packet.ts";
+import { type Packet, PROTOCOLS } from "../packet/packet.ts";
 import type { NamespaceSnapshot } from "../snapshot/format.ts";
 import { type Ending, Evaluation, type Next, outcomeOf, type Passage } from "./evaluate.ts";
 import { Iptables, natPriority } from "./iptables.ts";
@@ -205,8 +205,21 @@ function go(
 
 const CONNTRACK: Station = {
   priority: CONNTRACK_PRIORITY,
-  pass: (_evaluation, passage, next) => next({ ...passage, tracked: true }),
+  pass: (_evaluation, passage, next) => next({ ...followed(passage), tracked: true }),
 };
+
+/** Of these messages conntrack never makes a connection (`nf_conntrack_proto_icmpv6.c`). */
+const UNFOLLOWED: readonly number[] = [130, 131, 132, 133, 134, 135, 136, 143];
+
+function followed(passage: Passage): Passage {
+  const { packet } = passage;
+  const { protocol, icmp } = packet;
+  if (protocol !== PROTOCOLS.icmpv6 || !UNFOLLOWED.includes(icmp?.type ?? 0)) return passage;
+  return {
+    ...passage,
+    packet: { ...packet, connection: { ...packet.connection, state: "untracked" } },
+  };
+}
 
 /** Last of all, conntrack keeps the connection: one that comes again over loopback is known. */
 const CONFIRM: Station = {

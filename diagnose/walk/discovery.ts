@@ -20,6 +20,16 @@ const HOP_LIMIT = 255;
 /** IPv6's header, the message, and the option with the hardware address. */
 const BYTES = 40 + 24 + 8;
 
+/** What asks for an address's hardware address. */
+export function solicitation(sender: Address, hop: Address): Packet {
+  return message(sender, solicited(hop), SOLICITATION);
+}
+
+/** What answers that. */
+export function advertisement(sender: Address, hop: Address): Packet {
+  return message(hop, sender, ADVERTISEMENT);
+}
+
 /** Why one side's rules stop the question or the answer; undefined if they do not. */
 export function discoveryRefused(
   asking: Place,
@@ -27,13 +37,12 @@ export function discoveryRefused(
   hop: Address,
   sender: Address,
 ): Cause | undefined {
-  const question = message(sender, solicited(hop), SOLICITATION);
-  const answer = message(hop, sender, ADVERTISEMENT);
-  return stopped(asking, "output", question, hop) ??
-    stopped(asking, "postrouting", question, hop) ??
-    stopped(answering, "prerouting", question, hop) ?? stopped(answering, "input", question, hop) ??
-    stopped(answering, "output", answer, hop) ?? stopped(answering, "postrouting", answer, hop) ??
-    stopped(asking, "prerouting", answer, hop) ?? stopped(asking, "input", answer, hop);
+  const question = solicitation(sender, hop);
+  const answer = advertisement(sender, hop);
+  return stopped(asking, ["output", "postrouting"], question, hop) ??
+    stopped(answering, ["prerouting", "input"], question, hop) ??
+    stopped(answering, ["output", "postrouting"], answer, hop) ??
+    stopped(asking, ["prerouting", "input"], answer, hop);
 }
 
 /** ff02::1:ff00:0/104 with the last three bytes of the address. */
@@ -46,27 +55,33 @@ function message(source: Address, destination: Address, type: number): Packet {
   return {
     ...tuple,
     ...{ icmp: { type, code: 0 }, length: BYTES, ttl: HOP_LIMIT, tos: 0, mark: 0 },
-    connection: { ...newConnection(tuple), state: "untracked" },
+    connection: newConnection(tuple),
   };
 }
 
 function stopped(
   { namespace, device }: Place,
-  hook: Hook,
+  hooks: readonly Hook[],
   packet: Packet,
   hop: Address,
 ): Cause | undefined {
-  // The kernel has set the message's device before it is sent: rules see it as if it came by it.
-  const between = {
-    ...(hook === "output" ? {} : { in: device.name }),
-    ...(hook === "output" || hook === "postrouting" ? { out: device.name } : {}),
-  };
-  const outcomes = namespace.netfilter.run(hook, packet, surroundings(namespace, between));
-  // Where it cannot be known, the packet that asks for it will meet the same rules, and say so.
-  const sure = outcomes.every(({ verdict }) => verdict === "drop" || verdict === "reject");
-  const [first] = outcomes;
-  if (first === undefined || !sure) return undefined;
-  const cause = causeOf(namespace, hook, between, packet, first);
-  const what = packet.icmp?.type === SOLICITATION ? "asks for" : "answers for";
-  return { ...cause, what: `${cause.what}: the ICMPv6 that ${what} ${formatAddress(hop)}` };
+  let now = packet;
+  for (const hook of hooks) {
+    // The kernel has set the message's device before it is sent: rules see it as if it came by it.
+    const between = {
+      ...(hook === "output" ? {} : { in: device.name }),
+      ...(hook === "output" || hook === "postrouting" ? { out: device.name } : {}),
+    };
+    const outcomes = namespace.netfilter.run(hook, now, surroundings(namespace, between));
+    // Where it cannot be known, the packet that asks for it will meet the same rules, and say so.
+    const sure = outcomes.every(({ verdict }) => verdict === "drop" || verdict === "reject");
+    const [first] = outcomes;
+    if (first !== undefined && sure) {
+      const cause = causeOf(namespace, hook, between, now, first);
+      const what = packet.icmp?.type === SOLICITATION ? "asks for" : "answers for";
+      return { ...cause, what: `${cause.what}: the ICMPv6 that ${what} ${formatAddress(hop)}` };
+    }
+    if (first?.verdict === "accept") now = first.packet;
+  }
+  return undefined;
 }

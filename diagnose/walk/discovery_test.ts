@@ -5,8 +5,12 @@ import { discoveryRefused } from "./discovery.ts";
 import { Network, type Place } from "./network.ts";
 
 /** What refuses the question of `a` for the address of `b`, or the answer, with rules of `b`. */
-function refused(rule: string): string | undefined {
-  const lines = ["*filter", ":INPUT ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]", rule, "COMMIT", ""];
+function refused(rule: string, table = "filter"): string | undefined {
+  const chains = ["PREROUTING", "INPUT", "OUTPUT"].slice(table === "filter" ? 1 : 0)
+    .filter((chain) => table !== "raw" || chain !== "INPUT").map((chain) =>
+      `:${chain} ACCEPT [0:0]`
+    );
+  const lines = [`*${table}`, ...chains, rule, "COMMIT", ""];
   const end = (other: string, address: string) => ({
     devices: { eth0: { kind: "veth", to: [other, "eth0"] as const, addresses: [address] } },
   });
@@ -33,4 +37,19 @@ Deno.test("neighbour discovery passes the rules of both ends, question and answe
   assert.match(refused("-A OUTPUT -d fd00::1/128 -j DROP") ?? "", answers);
   assert.equal(refused("-A INPUT -p tcp -j DROP"), undefined);
   assert.equal(refused("-A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 128 -j DROP"), undefined);
+});
+
+Deno.test("neighbour discovery has no connection, and before conntrack that is invalid", () => {
+  const state = (name: string) => `-A PREROUTING -m conntrack --ctstate ${name} -j DROP`;
+  assert.equal(refused(state("UNTRACKED"), "raw"), undefined);
+  assert.match(refused(state("INVALID"), "raw") ?? "", /^rule 1 of raw PREROUTING/);
+  assert.equal(refused(state("INVALID"), "mangle"), undefined);
+  assert.match(refused(state("UNTRACKED"), "mangle") ?? "", /^rule 1 of mangle PREROUTING/);
+});
+
+Deno.test("neighbour discovery keeps a mark from one hook to the next", () => {
+  const drop = "-A INPUT -m mark --mark 0x7 -j DROP";
+  assert.equal(refused(drop, "mangle"), undefined);
+  const marked = `-A PREROUTING -p ipv6-icmp -j MARK --set-xmark 0x7/0xffffffff\n${drop}`;
+  assert.match(refused(marked, "mangle") ?? "", /^rule 1 of mangle INPUT/);
 });

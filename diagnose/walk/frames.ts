@@ -23,7 +23,7 @@ export interface Frame {
   readonly source: string;
   readonly destination: string;
   readonly vlan?: number;
-  /** Absent of what asks for a neighbour, which is `about` an address. */
+  /** Absent of ARP, which like all that asks for a neighbour is `about` an address. */
   readonly packet?: Packet;
   readonly about?: Address;
 }
@@ -390,7 +390,7 @@ function takes({ kind, mac, addresses, link }: Device, frame: Frame): boolean {
   if (frame.vlan !== undefined && frame.vlan !== 0) return false;
   if (frame.destination === BROADCAST) return true;
   if (kind !== "ipvlan") return frame.destination === mac;
-  const towards = frame.packet?.destination ?? frame.about;
+  const towards = frame.about ?? frame.packet?.destination;
   return towards !== undefined && addresses.some(({ address }) => sameAddress(address, towards));
 }
 

@@ -8,11 +8,11 @@
 import { type Address, formatAddress, inPrefix, sameAddress } from "../packet/address.ts";
 import { type Packet } from "../packet/packet.ts";
 import { addressesOf, type Device, SCOPE } from "./device.ts";
-import { discoveryRefused } from "./discovery.ts";
-import { type Arrival, BROADCAST, deviceText, type Frame, Frames } from "./frames.ts";
+import { advertisement, discoveryRefused, solicitation } from "./discovery.ts";
+import { type Arrival, BROADCAST, deviceText, type Frame, type Frames } from "./frames.ts";
 import { inputFlow, sourceProblem } from "./input_route.ts";
 import { isLinkLocal, isLocal, isMulticast, lookup } from "./lookup.ts";
-import { keyOf, type Network, type Place } from "./network.ts";
+import { keyOf, type Place } from "./network.ts";
 import { source4 } from "./source.ts";
 import { type Cause, type Evidence, type Learned, START, sysctl } from "./trail.ts";
 import { carries, farEndRouted } from "./tunnels.ts";
@@ -30,9 +30,12 @@ export type Neighbour =
 
 const VALID: readonly string[] = ["REACHABLE", "STALE", "DELAY", "PROBE", "PERMANENT", "NOARP"];
 
-/** Finds the hardware addresses for a next hop; several, if several answer. */
+/**
+ * Finds the hardware addresses for a next hop; several, if several answer. Discovery of IPv6 is
+ * packets, so bridges ask the rules about it where `frames` has them.
+ */
 export function neighbours(
-  network: Network,
+  frames: Frames,
   place: Place,
   packet: Packet,
   hop: Address,
@@ -58,9 +61,9 @@ export function neighbours(
     const fixed = state.some((each) => each === "PERMANENT" || each === "NOARP");
     const known: Neighbour = { found: "address", mac, text: `${text} is ${mac} (${state})` };
     // The kernel asks again in time when one that it has learnt no longer answers.
-    if (fixed || taken(network, place, mac)) return [known];
+    if (fixed || taken(frames, place, mac)) return [known];
   }
-  const answers = ask(network, place, packet, hop);
+  const answers = ask(frames, place, packet, hop);
   if (answers.by.length > 0) {
     const byMac = new Map(answers.by.map((other) => [other.device.mac, other]));
     return [...byMac].map(([mac, other]) => ({
@@ -100,8 +103,7 @@ export function neighbours(
 }
 
 /** Whether a frame for the address gets anywhere. */
-function taken(network: Network, place: Place, mac: string): boolean {
-  const frames = new Frames(network);
+function taken(frames: Frames, place: Place, mac: string): boolean {
   const frame: Frame = { source: place.device.mac, destination: mac };
   return frames.transmit(place, frame, START).some(({ at }) => at !== "lost");
 }
@@ -117,11 +119,13 @@ interface Answers {
   readonly because?: string;
 }
 
-function ask(network: Network, place: Place, packet: Packet, hop: Address): Answers {
-  const frames = new Frames(network);
-  const frame: Frame = { source: place.device.mac, destination: BROADCAST, about: hop };
-  const reached = everywhere(network, frames, frames.transmit(place, frame, START), frame);
+function ask(frames: Frames, place: Place, packet: Packet, hop: Address): Answers {
   const sender = askingAddress(place, packet, hop);
+  const frame: Frame = {
+    ...{ source: place.device.mac, destination: BROADCAST, about: hop },
+    ...(hop.family === 6 ? { packet: solicitation(sender, hop) } : {}),
+  };
+  const reached = everywhere(frames, frames.transmit(place, frame, START), frame);
   const by: Place[] = [];
   const refusals: Cause[] = [];
   for (const other of reached.places) {
@@ -148,7 +152,6 @@ function ask(network: Network, place: Place, packet: Packet, hop: Address): Answ
 
 /** All devices that a question reaches, through vxlan and between the nodes too. */
 function everywhere(
-  network: Network,
   frames: Frames,
   arrivals: readonly Arrival[],
   frame: Frame,
@@ -169,12 +172,12 @@ function everywhere(
     seen.add(key);
     if (each.at === "device") places.push(each.place);
     else if (each.at === "tunnel") {
-      for (const far of carries(network, each.place)) {
+      for (const far of carries(frames.network, each.place)) {
         open.push(...frames.receive(far, frame, START));
       }
     } else {
       outside = true;
-      for (const far of network.beyond(each.place.namespace.node)) {
+      for (const far of frames.network.beyond(each.place.namespace.node)) {
         open.push(...frames.receive(far, frame, START));
       }
     }
@@ -216,6 +219,7 @@ function unheard(
   const frame: Frame = {
     source: other.device.mac,
     destination: fixed?.toLowerCase() ?? asking.device.mac,
+    ...(hop.family === 6 ? { packet: advertisement(sender, hop) } : {}),
   };
   const back = frames.transmit(other, frame, START);
   const lost = back.find((each) => each.at === "lost");

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { forwarding, macOf, type MadeNamespace, madeSnapshot } from "../../tests/made_network.ts";
 import { parseAddress } from "../packet/address.ts";
 import { firstPacket } from "../packet/packet.ts";
+import { Frames } from "./frames.ts";
 import { neighbours } from "./neighbours.ts";
 import { Network } from "./network.ts";
 
@@ -26,7 +27,7 @@ function found(
   assert.ok(namespace !== undefined && device !== undefined && hop !== undefined);
   assert.ok(source !== undefined);
   const packet = firstPacket({ source, destination: hop, protocol: 6 });
-  return neighbours(network, { namespace, device }, packet, hop)
+  return neighbours(new Frames(network), { namespace, device }, packet, hop)
     .map((each) => each.found === "address" ? each.mac : each.cause.id).join(" ");
 }
 

@@ -296,7 +296,7 @@ export class Walker {
         const frame = { source: device.mac, destination: "", packet: after };
         return this.#arrived(this.#frames.transmit(place, frame, passed), nextHop);
       }
-      const found = neighbours(this.network, place, after, nextHop, passed.learned);
+      const found = neighbours(this.#frames, place, after, nextHop, passed.learned);
       return found.flatMap((each) => {
         if (each.found === "nobody") {
           return this.#end(each.unknown ? "unknown" : "blocked", passed, after, each.cause);
@@ -577,7 +577,7 @@ export class Walker {
     return decision.hops.flatMap((hop): readonly Arrival[] => {
       if (hop.device !== device.name) return [to(device.mac)];
       const nextHop = hop.gateway ?? packet.destination;
-      return neighbours(this.network, bridge, packet, nextHop, trail.learned).map((each) =>
+      return neighbours(this.#frames, bridge, packet, nextHop, trail.learned).map((each) =>
         each.found === "nobody" ? lost(each.cause, each.unknown) : to(each.mac)
       );
     });

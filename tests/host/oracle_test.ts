@@ -11,6 +11,8 @@ import { runOracle } from "../oracle/oracle.ts";
 
 const SEED = 1;
 const PACKETS = 120;
+/** Of networks in which the walk was wrong once. */
+const ONCE_WRONG = [1_000_123, 1_000_396];
 
 Deno.test("the walk says of packets in random networks what the kernel does", async () => {
   const lines: string[] = [];
@@ -22,4 +24,13 @@ Deno.test("the walk says of packets in random networks what the kernel does", as
   assert.ok(tally.reachable > tally.packets / 5, JSON.stringify(tally));
   assert.ok(tally.packets - tally.reachable > tally.packets / 5, JSON.stringify(tally));
   assert.ok(tally.unknown < tally.packets / 20, JSON.stringify(tally));
+});
+
+Deno.test("the walk is right where it was wrong once", async () => {
+  const lines: string[] = [];
+  for (const seed of ONCE_WRONG) {
+    const { tally } = await runOracle(seed, 1, (line) => void lines.push(line));
+    assert.ok(tally.packets > 10, JSON.stringify(tally));
+  }
+  assert.deepEqual(lines, []);
 });
