@@ -27,6 +27,7 @@ import { Identities } from "./pods/identities.ts";
 import type { IdentitySource } from "./pods/identity.ts";
 import { NamespaceTable, TICK_MILLISECONDS } from "./pods/table.ts";
 import { RunningAgent } from "./running_agent.ts";
+import { ProgramSampling } from "./sampling.ts";
 import { serve, type Server } from "./server.ts";
 import type { Status } from "./surface.ts";
 import { Units } from "./units.ts";
@@ -78,11 +79,12 @@ async function run({ configFile, overrides }: RunOptions): Promise<number> {
     await before?.close();
     server = await serve({ agent, counts, ...listening(wanted) });
   };
+  using sampling = programSampling(kernel);
   const agent = new RunningAgent(
     {
       ...{ kernel, units, visitor, table, identities, store, pipeline, cards, overrides },
       missing: () => missing,
-      http: counts,
+      ...{ http: counts, sampling },
       listenAnew: async (wanted) => {
         try {
           await open(wanted);
@@ -97,7 +99,6 @@ async function run({ configFile, overrides }: RunOptions): Promise<number> {
     start.origin,
   );
   if (start.problem !== undefined) agent.configProblem(start.problem);
-  using _statistics = bpfStatistics(kernel);
   try {
     await open(config);
     await agent.start();
@@ -262,10 +263,10 @@ async function takePins(dir: string, kernel: Kernel, names: readonly string[]): 
  * Run time of BPF programs, so that the agent can say what it costs. Undefined where it may not be
  * switched on.
  */
-function bpfStatistics(kernel: Kernel): Disposable | undefined {
+function programSampling(kernel: Kernel): ProgramSampling | undefined {
   if (!kernel.btf) return undefined;
   try {
-    return enableStatistics();
+    return new ProgramSampling({ enable: enableStatistics });
   } catch (error) {
     log.debug(`Cannot measure BPF programs: ${error instanceof Error ? error.message : error}`);
     return undefined;

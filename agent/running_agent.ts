@@ -27,6 +27,7 @@ import type { Identities } from "./pods/identities.ts";
 import type { Identity } from "./pods/identity.ts";
 import type { NamespaceTable } from "./pods/table.ts";
 import { AdditionalLabels } from "./pod_labels.ts";
+import type { ProgramSampling } from "./sampling.ts";
 import { addProcess, SELF, SELF_METRICS } from "./self.ts";
 import { type Collection, HOST, type Owner, Registry } from "./series.ts";
 import { stateOf, type Units } from "./units.ts";
@@ -67,6 +68,8 @@ export interface Parts {
   readonly missing: () => surface.Status["missing"];
   /** What the HTTP side counts of itself, whether it listens yet or not. */
   readonly http: HttpCounts;
+  /** Undefined where BPF programs may not be measured. */
+  readonly sampling: ProgramSampling | undefined;
   /** Opens the listeners anew after a change of `listen`, `socket` or `access`. */
   readonly listenAnew: (config: Config) => Promise<void>;
 }
@@ -292,7 +295,7 @@ export class RunningAgent implements surface.Agent {
   }
 
   #addSelf(collection: Collection, readSeconds: number): void {
-    const { identities, pipeline, kernel, http } = this.#parts;
+    const { identities, pipeline, kernel, http, sampling } = this.#parts;
     collection.add("build_info", HOST, [version, kernel.release], 1);
     collection.add("collections_total", HOST, [], ++this.#collections);
     collection.add("collection_read_seconds", HOST, [], readSeconds);
@@ -312,6 +315,9 @@ export class RunningAgent implements surface.Agent {
     }
     const labels = this.#additional.refused;
     collection.add("limit_reached_total", HOST, ["additional_label_values"], labels);
+    if (sampling !== undefined) {
+      collection.add("bpf_sampled_seconds_total", HOST, [], sampling.seconds);
+    }
     for (const { route, code, count } of http.httpCounts()) {
       collection.add("http_requests_total", HOST, [route, code], count);
     }

@@ -56,15 +56,20 @@ export const SELF_METRICS = {
   bpf_run_seconds_total: {
     type: "counter",
     unit: "seconds",
-    help: "Time spent in a BPF program, while the kernel keeps statistics",
+    help: "Time spent in a BPF program while it was measured",
     labels: ["unit", "program"],
     seriesMax: 128,
   },
   bpf_runs_total: {
     type: "counter",
-    help: "Runs of a BPF program, while the kernel keeps statistics",
+    help: "Runs of a BPF program while it was measured",
     labels: ["unit", "program"],
     seriesMax: 128,
+  },
+  bpf_sampled_seconds_total: {
+    type: "counter",
+    unit: "seconds",
+    help: "Time for which BPF programs were measured: 0.2 s of each 10 s",
   },
   events_total: {
     type: "counter",
