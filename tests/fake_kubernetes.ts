@@ -165,6 +165,7 @@ export class FakeKubernetes implements AsyncDisposable {
       return refusal(503, "hung");
     }
     if (odd?.kind === "garbage") return new Response("<html>\n");
+    if (pathname === "/apis") return Response.json({ kind: "APIGroupList", groups: [] });
     const body = verb === "watch"
       ? this.#watch(pathname, searchParams, odd)
       : this.#list(pathname, searchParams);

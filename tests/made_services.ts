@@ -132,7 +132,8 @@ export function nftServices({ services, endpoints }: Cluster): string {
   const rules: Json[] = [];
   const masquerade = { mangle: { key: { meta: { key: "mark" } }, value: 0x4000 } };
   for (let at = 0; at < services; at++) {
-    const service = `service-${hash("S", at)}`;
+    const short = hash("S", at).slice(-8);
+    const service = `service-${short}-shop/web-${at}/tcp/http`;
     elements.push([{ concat: [clusterIp(at), "tcp", PORT] }, { goto: { target: service } }]);
     chains.push({ chain: { family: "ip", table: "kube-proxy", name: service, handle: 1 } });
     const own = Array.from({ length: endpoints }, (_, endpoint) => `endpoint-${at}-${endpoint}`);

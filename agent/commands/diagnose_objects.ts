@@ -6,10 +6,12 @@
 import { Cluster } from "../../diagnose/kube/cluster.ts";
 import { type Opinion, opinionOf } from "../../diagnose/kube/kube.ts";
 import { type KubeObject, readObjects } from "../../diagnose/kube/objects.ts";
+import type { NodeRules } from "../../diagnose/kube/programmed.ts";
 import { clusterObjects } from "../../diagnose/kube/reading.ts";
 import type { Names } from "../../diagnose/kube/target.ts";
 import type { Packet } from "../../diagnose/packet/packet.ts";
 import type { Diagnosis } from "../../diagnose/walk/diagnosis.ts";
+import type { Namespace } from "../../diagnose/walk/namespace.ts";
 import type { Network } from "../../diagnose/walk/network.ts";
 import { findApiServer } from "../kubernetes/api_server.ts";
 import { ApiClient } from "../kubernetes/client.ts";
@@ -101,17 +103,31 @@ export function withOpinion(diagnosis: Diagnosis, cluster: Cluster, network: Net
     const { destination: address, destinationPort = 0 } = innermost(packet);
     return { address, port: destinationPort };
   });
-  const rules = network.namespaces.filter(({ snapshot: { host } }) => host)
-    .flatMap(({ snapshot: own }) =>
-      [own.iptablesLegacy, own.iptablesNft, own.nft].filter((text) => text !== undefined)
-    );
+  const rules = hostsOf(network).map(rulesOf);
   const opinion: Opinion = opinionOf(cluster, {
     ...{ source, destination, went, verdict, rules, node: sender?.node ?? "" },
+    listens: (node, wanted) =>
+      hostsOf(network).find((host) => host.node === node)?.snapshot.listeners
+        ?.some((each) => each.protocol === "tcp" && each.port === wanted),
     all: ways.every(({ request }) => request.cause?.id !== "too-many-branches"),
     protocol: protocol === "icmp" ? "ICMP" : protocol === "udp" ? "UDP" : "TCP",
     ...(port === undefined ? {} : { port }),
   });
   return { ...diagnosis, opinion };
+}
+
+function hostsOf(network: Network): readonly Namespace[] {
+  return network.namespaces.filter(({ snapshot: { host } }) => host);
+}
+
+function rulesOf({ node, snapshot: own }: Namespace): NodeRules {
+  const texts = [own.iptablesLegacy, own.iptablesNft, own.ip6tablesLegacy, own.ip6tablesNft];
+  return {
+    node,
+    iptables: texts.filter((text) => text !== undefined && text !== "").map((text) => text ?? ""),
+    nft: own.nft ?? "",
+    ipvs: own.ipvs ?? "",
+  };
 }
 
 function innermost(packet: Packet): Packet {

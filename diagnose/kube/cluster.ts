@@ -11,8 +11,10 @@ import {
   type NodeObject,
   type PodObject,
   type PolicyObject,
+  type PoolObject,
   type ServiceObject,
   type SliceObject,
+  type UnreadObject,
 } from "./objects.ts";
 import type { Labels } from "./selector.ts";
 
@@ -32,6 +34,10 @@ export class Cluster {
   readonly nodes = new Map<string, NodeObject>();
   readonly policies: readonly PolicyObject[];
   readonly adminPolicies: readonly AdminObject[];
+  /** Policies of kinds that are not read. */
+  readonly unreadPolicies: readonly UnreadObject[];
+  /** Calico's, which are not disabled. */
+  readonly pools: readonly PoolObject[];
   readonly #namespaces = new Map<string, Labels>();
   readonly #slices = new Map<string, SliceObject[]>();
   readonly #podsByAddress = new Map<string, PodObject[]>();
@@ -41,6 +47,8 @@ export class Cluster {
   constructor(objects: readonly KubeObject[]) {
     const policies: PolicyObject[] = [];
     const adminPolicies: AdminObject[] = [];
+    const unreadPolicies: UnreadObject[] = [];
+    const pools: PoolObject[] = [];
     for (const object of objects) {
       const name = nameOf(object);
       if (object.kind === "Pod") this.#addPod(name, object);
@@ -48,12 +56,16 @@ export class Cluster {
       else if (object.kind === "Service") this.#addService(name, object);
       else if (object.kind === "EndpointSlice") this.#addSlice(object);
       else if (object.kind === "NetworkPolicy") policies.push(object);
+      else if (object.kind === "UnreadPolicy") unreadPolicies.push(object);
+      else if (object.kind === "IPPool") pools.push(object);
       else if (object.kind === "Namespace") {
         this.#namespaces.set(name, object.metadata.labels ?? {});
       } else adminPolicies.push(object);
     }
     this.policies = policies;
     this.adminPolicies = adminPolicies;
+    this.unreadPolicies = unreadPolicies;
+    this.pools = pools.filter(({ spec }) => spec.disabled !== true);
   }
 
   #addPod(name: string, pod: PodObject): void {

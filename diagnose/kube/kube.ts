@@ -5,10 +5,13 @@
  * @module
  */
 import { type Address, formatAddress } from "../packet/address.ts";
-import type { Cluster } from "./cluster.ts";
+import type { Cluster, End } from "./cluster.ts";
 import type { Connecting } from "./match.ts";
+import { nameOf } from "./objects.ts";
 import { type Rulings, rulingsOn } from "./policy.ts";
-import { backendText, type Drift, driftOf, type Intent, intentOf } from "./service.ts";
+import type { NodeRules } from "./programmed.ts";
+import { backendText, type Drift, driftOf, type Intent, intentOf, intentText } from "./service.ts";
+import { ofService } from "./service_remarks.ts";
 
 /** Endpoints of one service that are asked about; the others are like these. */
 const BACKENDS_MAX = 100;
@@ -26,8 +29,10 @@ export interface Asked {
   /** Whether these are all ways that there are. */
   readonly all?: boolean;
   readonly verdict: "reachable" | "blocked" | "unknown";
-  /** Rule sets of the nodes, in which enforcers leave their chains. */
-  readonly rules?: readonly string[];
+  /** Rule sets of the nodes, in which enforcers leave their chains, and kube-proxy its own. */
+  readonly rules?: readonly NodeRules[];
+  /** Whether somebody listens on a TCP port of a node; undefined where it is not known. */
+  readonly listens?: (node: string, port: number) => boolean | undefined;
 }
 
 /** What is remarkable, as a finding without a place. */
@@ -58,7 +63,7 @@ export interface Opinion {
 /** What the objects say of a connection. */
 export function opinionOf(cluster: Cluster, asked: Asked): Opinion {
   const { source, destination, protocol, port = 0, node } = asked;
-  const knock = { address: destination, port, protocol, node };
+  const knock = { address: destination, port, protocol, node, source: cluster.endOf(source) };
   const intent = intentOf(cluster, knock);
   const drifts = intent === undefined
     ? []
@@ -75,18 +80,20 @@ export function opinionOf(cluster: Cluster, asked: Asked): Opinion {
       ...(asked.port === undefined ? {} : { port: end.port }),
     }),
   }));
-  const enforcers = enforcersOf(cluster, asked.rules ?? []);
+  const enforcers = enforcersOf(
+    cluster,
+    (asked.rules ?? []).flatMap(({ iptables, nft }) => [...iptables, nft]),
+  );
   const opinion = {
     source: nameAt(cluster, source),
-    destination: intent === undefined
-      ? nameAt(cluster, destination)
-      : `service ${intent.service} ${intent.port}`,
+    destination: intent === undefined ? nameAt(cluster, destination) : intentText(intent),
     ...(intent === undefined ? {} : { intent }),
     ...{ drifts, rulings, enforcers },
   };
   const remarks = [
     ...ofService(opinion, asked),
     ...ofPolicies(opinion, asked),
+    ...ofUnread(cluster, [cluster.endOf(source), ...ends.map((end) => cluster.endOf(end.address))]),
     ...ofNodes(cluster, [asked.node, ...intent?.backends.map((each) => each.node) ?? []]),
   ];
   return { ...opinion, remarks };
@@ -98,55 +105,8 @@ function nameAt(cluster: Cluster, address: Address): string {
   return node === undefined ? formatAddress(address) : `node ${node}`;
 }
 
-type Unremarked = Omit<Opinion, "remarks">;
-
-const DRIFTS: Readonly<Record<Drift["kind"], { readonly what: string; readonly fix: string }>> = {
-  unprogrammed: {
-    what: "is not programmed on the way: its packets keep its address",
-    fix: "look whether kube-proxy, or what stands for it, runs on that node and is in sync",
-  },
-  stale: {
-    what: "leads to what is none of its endpoints",
-    fix: "restart kube-proxy on that node; end connections by conntrack -D if they are old ones",
-  },
-  missing: {
-    what: "does not lead to all of its endpoints",
-    fix: "look whether kube-proxy on that node is in sync",
-  },
-};
-
-function ofService({ intent, drifts }: Unremarked, { verdict, node }: Asked): readonly Remark[] {
-  if (intent === undefined) return [];
-  const { service, port, because } = intent;
-  const [namespace = "", name = ""] = service.split("/");
-  const remarks: Remark[] = [];
-  if (because !== undefined) {
-    remarks.push({
-      id: "service-empty",
-      severity: verdict === "blocked" ? "critical" : "warning",
-      certainty: "certain",
-      message: `service ${service} ${port} leads nowhere: ${because}`,
-      evidence: [{ kind: "object", text: `Service ${service}: ${because}` }],
-      confirm:
-        `kubectl -n ${namespace} get endpointslices -l kubernetes.io/service-name=${name} -o wide`,
-      fix: "look why no pod that it selects is ready, and at its selector and ports",
-    });
-  }
-  for (const { kind, backends } of drifts) {
-    const { what, fix } = DRIFTS[kind];
-    const isWorst = kind === "unprogrammed" && verdict === "blocked";
-    remarks.push({
-      id: `service-${kind}`,
-      severity: isWorst ? "critical" : kind === "missing" ? "hint" : "warning",
-      certainty: "certain",
-      message: `service ${service} ${port} ${what}`,
-      evidence: [{ kind: "object", text: `node ${node}: ${backends.join(", ")}` }],
-      confirm: `kubectl -n ${namespace} get endpointslices -l kubernetes.io/service-name=${name}`,
-      fix,
-    });
-  }
-  return remarks;
-}
+/** An opinion before it is known what of it is remarkable. */
+export type Unremarked = Omit<Opinion, "remarks">;
 
 function ofPolicies(
   { rulings, enforcers }: Unremarked,
@@ -184,6 +144,36 @@ function ofPolicies(
     });
   }
   return [...seen.values()];
+}
+
+/** Names of policies that are told. */
+const UNREAD_SHOWN_MAX = 5;
+
+/** Policies that may hold for an end, and of which nothing but their names is read. */
+function ofUnread(cluster: Cluster, ends: readonly End[]): readonly Remark[] {
+  const namespaces = new Set(ends.flatMap(({ pod }) => pod?.metadata.namespace ?? []));
+  const unread = cluster.unreadPolicies.filter(({ metadata: { name, namespace } }) =>
+    // Calico's own API server shows those of Kubernetes as its own, too.
+    !name.startsWith("knp.") &&
+    (namespace === "" || namespace === null || namespaces.has(namespace))
+  );
+  return [...new Set(unread.map(({ whose }) => whose))].map((whose): Remark => {
+    const own = unread.filter((each) => each.whose === whose);
+    const kinds = [...new Set(own.map(({ of }) => of))].join(", ");
+    const shown = own.slice(0, UNREAD_SHOWN_MAX).map((each) => `${each.of} ${nameOf(each)}`);
+    const more = own.length - shown.length;
+    return {
+      id: "policy-unread",
+      severity: "hint",
+      certainty: "possible",
+      message:
+        `${own.length} ${own.length === 1 ? "policy" : "policies"} of ${whose}'s own kinds ` +
+        `(${kinds}) may hold for it and are not read: only the rules that are made of them are`,
+      evidence: [...shown, ...(more > 0 ? [`and ${more} others`] : [])]
+        .map((text) => ({ kind: "object", text })),
+      confirm: `kubectl get ${[...new Set(own.map(({ of }) => of.toLowerCase()))].join(",")} -A`,
+    };
+  });
 }
 
 function ofNodes(cluster: Cluster, names: readonly string[]): readonly Remark[] {

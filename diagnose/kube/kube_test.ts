@@ -113,7 +113,8 @@ Deno.test("a policy is held against the backend, and is as bad as it is enforced
   const enforced = opinion([CLOSED, calico], { verdict: "blocked" });
   assert.deepEqual(enforced.enforcers, ["Calico"]);
   assert.deepEqual(remarks(enforced), ["policy-denies warning sometimes"]);
-  const rules = ["-A FORWARD -j KUBE-ROUTER-FORWARD"];
+  const forward = "-A FORWARD -j KUBE-ROUTER-FORWARD";
+  const rules = [{ node: "a", iptables: [forward], nft: "", ipvs: "" }];
   const direct = { destination: at("10.0.1.1").address, port: 8080, went: [at("10.0.1.1")] };
   const single = opinion([CLOSED], { ...direct, rules, verdict: "unknown" });
   assert.deepEqual(remarks(single), ["policy-denies warning certain"]);
@@ -134,4 +135,24 @@ Deno.test("a node that is not ready, or has no network, is remarked", () => {
     "node-condition warning possible",
   ]);
   assert.equal(found.remarks[0]?.message, "node b says Ready is Unknown");
+});
+
+Deno.test("policies of kinds that are not read are told where they may hold", () => {
+  const metadata = { name: "deny", namespace: "shop" };
+  const calico = { apiVersion: "crd.projectcalico.org/v1", kind: "NetworkPolicy", metadata };
+  const elsewhere = { ...calico, metadata: { ...metadata, namespace: "bank" } };
+  const shown = { ...calico, metadata: { ...metadata, name: "knp.default.deny" } };
+  assert.deepEqual(remarks(opinion([elsewhere, shown])), []);
+  const found = opinion([calico, { ...calico, kind: "GlobalNetworkPolicy" }]);
+  assert.deepEqual(remarks(found), ["policy-unread hint possible"]);
+  assert.match(
+    found.remarks[0]?.message ?? "",
+    /^2 policies of Calico's own kinds \(NetworkPolicy, /,
+  );
+  assert.deepEqual(found.remarks[0]?.evidence.map(({ text }) => text), [
+    "NetworkPolicy shop/deny",
+    "GlobalNetworkPolicy shop/deny",
+  ]);
+  // It is not Kubernetes' own, which would isolate every pod of the namespace.
+  assert.deepEqual(found.rulings.map(({ rulings }) => rulings.verdict), ["allowed", "allowed"]);
 });

@@ -1,11 +1,13 @@
 /**
  * What a diagnosis reads of a cluster's objects, from the JSON that `kubectl get … -o json` writes.
  *
- * Source: Kubernetes API reference v1.31; policy.networking.k8s.io/v1alpha1.
+ * Source: Kubernetes API reference v1.31; policy.networking.k8s.io/v1alpha1;
+ * crd.projectcalico.org/v1 (IPPool).
  *
  * @module
  */
 import * as v from "valibot";
+import { unreadPolicy } from "./unread.ts";
 
 /** Objects that are read; a cluster has some tens of thousands. */
 export const OBJECTS_MAX = 500_000;
@@ -39,6 +41,7 @@ const containers = list(v.object({
     name: textOr,
     containerPort: v.number(),
     hostPort: v.nullish(v.number(), 0),
+    hostIP: textOr,
     protocol: v.nullish(v.string(), "TCP"),
   })),
 }));
@@ -56,7 +59,8 @@ const namespaceShape = v.object({ kind: v.literal("Namespace"), metadata });
 
 const nodeShape = v.object({
   kind: v.literal("Node"),
-  metadata,
+  metadata: v.object({ ...metadata.entries, annotations: words }),
+  spec: v.nullish(v.object({ podCIDR: textOr, podCIDRs: list(v.string()) })),
   status: v.nullish(v.object({
     addresses: list(v.object({ type: v.string(), address: v.string() })),
     conditions: list(v.object({ type: v.string(), status: v.string(), message: textOr })),
@@ -75,6 +79,9 @@ const serviceShape = v.object({
     internalTrafficPolicy: v.nullish(v.string(), "Cluster"),
     externalTrafficPolicy: v.nullish(v.string(), "Cluster"),
     publishNotReadyAddresses: flagOr,
+    sessionAffinity: v.nullish(v.string(), "None"),
+    loadBalancerSourceRanges: list(v.string()),
+    healthCheckNodePort: v.nullish(v.number(), 0),
     ports: list(v.object({
       name: textOr,
       protocol: v.nullish(v.string(), "TCP"),
@@ -94,6 +101,10 @@ const sliceShape = v.object({
   endpoints: list(v.object({
     addresses: list(v.string()),
     nodeName: textOr,
+    hints: v.nullish(v.object({
+      forZones: list(v.object({ name: v.string() })),
+      forNodes: list(v.object({ name: v.string() })),
+    })),
     conditions: v.nullish(v.object({
       ready: v.nullish(v.boolean()),
       serving: v.nullish(v.boolean()),
@@ -160,6 +171,27 @@ const adminShape = v.object({
   }),
 });
 
+/** A range that Calico gives pods their addresses from. */
+const poolShape = v.object({
+  kind: v.literal("IPPool"),
+  metadata,
+  spec: v.object({
+    cidr: v.string(),
+    ipipMode: v.nullish(v.string(), "Never"),
+    vxlanMode: v.nullish(v.string(), "Never"),
+    natOutgoing: flagOr,
+    disabled: flagOr,
+  }),
+});
+
+/** A policy of a kind that is not read, with whose kind it is: `Calico`. */
+const unreadShape = v.object({
+  kind: v.literal("UnreadPolicy"),
+  metadata,
+  of: v.string(),
+  whose: v.string(),
+});
+
 const SHAPES = {
   Pod: podShape,
   Namespace: namespaceShape,
@@ -169,7 +201,20 @@ const SHAPES = {
   NetworkPolicy: policyShape,
   AdminNetworkPolicy: adminShape,
   BaselineAdminNetworkPolicy: adminShape,
+  IPPool: poolShape,
+  UnreadPolicy: unreadShape,
 } as const;
+
+/** The API groups of the kinds; others have kinds of the same names. */
+const GROUPS: Readonly<Record<keyof typeof SHAPES, readonly string[]>> = {
+  ...{ Pod: [""], Namespace: [""], Node: [""], Service: [""] },
+  EndpointSlice: ["discovery.k8s.io"],
+  NetworkPolicy: ["networking.k8s.io"],
+  AdminNetworkPolicy: ["policy.networking.k8s.io"],
+  BaselineAdminNetworkPolicy: ["policy.networking.k8s.io"],
+  IPPool: ["crd.projectcalico.org", "projectcalico.org"],
+  UnreadPolicy: [],
+};
 
 export type PodObject = v.InferOutput<typeof podShape>;
 export type NamespaceObject = v.InferOutput<typeof namespaceShape>;
@@ -181,6 +226,8 @@ export type Peer = v.InferOutput<typeof peerShape>;
 export type PolicyPorts = PolicyObject["spec"]["ingress"][number]["ports"];
 export type AdminObject = v.InferOutput<typeof adminShape>;
 export type AdminPeer = v.InferOutput<typeof adminPeer>;
+export type PoolObject = v.InferOutput<typeof poolShape>;
+export type UnreadObject = v.InferOutput<typeof unreadShape>;
 export type AdminPorts = v.InferOutput<typeof adminPorts>;
 
 /** An object that is understood. */
@@ -191,7 +238,9 @@ export type KubeObject =
   | ServiceObject
   | SliceObject
   | PolicyObject
-  | AdminObject;
+  | AdminObject
+  | PoolObject
+  | UnreadObject;
 
 /** Objects, and what of a text was none of these. */
 export interface ReadObjects {
@@ -217,7 +266,7 @@ export function readObjects(text: string): ReadObjects {
   }
   const objects: KubeObject[] = [];
   const mistakes: string[] = [];
-  const left: { readonly value: unknown; readonly kind: string }[] = [{ value, kind: "" }];
+  const left: { readonly value: unknown; readonly kind: Kind }[] = [{ value, kind: {} }];
   for (let next = left.pop(); next !== undefined; next = left.pop()) {
     const items = itemsOf(next.value);
     if (items !== undefined) {
@@ -225,31 +274,58 @@ export function readObjects(text: string): ReadObjects {
         throw new RangeError(`Cannot read the objects: there are more than ${OBJECTS_MAX}`);
       }
       // Objects of a list that the API itself gives lack their kind: it is in the list's.
-      const kind = kindOf(next.value)?.replace(/List$/, "") ?? "";
+      const kind = listKind(next.value);
       for (const item of items.toReversed()) left.push({ value: item, kind });
       continue;
     }
-    take({ kind: next.kind, ...record(next.value) }, objects, mistakes);
+    take({ ...next.kind, ...record(next.value) }, objects, mistakes);
   }
   return { objects, mistakes };
+}
+
+/** What the items of a list have from it. */
+export interface Kind {
+  readonly kind?: string;
+  readonly apiVersion?: string;
+}
+
+function listKind(value: unknown): Kind {
+  const kind = kindOf(value)?.replace(/List$/, "") ?? "";
+  const { apiVersion } = record(value);
+  // kubectl's own lists, of anything, are called just so.
+  return kind === "" ? {} : { kind, ...(typeof apiVersion === "string" ? { apiVersion } : {}) };
 }
 
 /** Reads the items of one page of a list. */
 export function takeObjects(
   items: readonly unknown[],
-  kind: string,
+  kind: Kind,
   objects: KubeObject[],
   mistakes: string[],
 ): void {
   if (objects.length + items.length > OBJECTS_MAX) {
     throw new RangeError(`Cannot read the objects: there are more than ${OBJECTS_MAX}`);
   }
-  for (const item of items) take({ kind, ...record(item) }, objects, mistakes);
+  for (const item of items) take({ ...kind, ...record(item) }, objects, mistakes);
 }
 
 function take(value: Record<string, unknown>, objects: KubeObject[], mistakes: string[]): void {
   const kind = kindOf(value);
-  if (kind === undefined || !isRead(kind)) return;
+  const group = groupOf(value);
+  if (kind === undefined) return;
+  const unread = unreadPolicy(kind, group);
+  if (unread !== undefined) value = { ...value, ...unread };
+  else if (!isRead(kind) || group !== undefined && !GROUPS[kind].includes(group)) return;
+  takeAs(unread?.kind ?? kind, value, objects, mistakes);
+}
+
+function takeAs(
+  kind: string,
+  value: Record<string, unknown>,
+  objects: KubeObject[],
+  mistakes: string[],
+): void {
+  if (!isRead(kind)) return;
   const parsed = v.safeParse<(typeof SHAPES)[keyof typeof SHAPES]>(SHAPES[kind], value);
   if (parsed.success) {
     objects.push(parsed.output);
@@ -272,6 +348,12 @@ function record(value: unknown): Record<string, unknown> {
 function kindOf(value: unknown): string | undefined {
   const { kind } = record(value);
   return typeof kind === "string" ? kind : undefined;
+}
+
+/** The API group; undefined where no version is told. */
+function groupOf({ apiVersion }: Record<string, unknown>): string | undefined {
+  if (typeof apiVersion !== "string") return undefined;
+  return apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "";
 }
 
 function itemsOf(value: unknown): readonly unknown[] | undefined {

@@ -35,3 +35,30 @@ Deno.test("an object of the wrong shape is told, and the others are read", () =>
   assert.throws(() => readObjects("{"), /^Error: Cannot read the objects: they are no JSON/);
   assert.deepEqual(readObjects('{"kind":"__proto__"}'), { objects: [], mistakes: [] });
 });
+
+Deno.test("a kind is one of its own API group, in lists too", () => {
+  const metadata = { name: "p", namespace: "shop" };
+  const calico = { apiVersion: "crd.projectcalico.org/v1", kind: "NetworkPolicy", metadata };
+  const own = { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata, spec: {} };
+  const pool = { cidr: "10.244.0.0/16", vxlanMode: "CrossSubnet" };
+  const { objects, mistakes } = readObjects(JSON.stringify([
+    { ...calico, spec: { selector: "app == 'web'" } },
+    own,
+    {
+      ...{ kind: "GlobalNetworkPolicyList", apiVersion: "projectcalico.org/v3" },
+      items: [{ metadata: { name: "deny" } }],
+    },
+    { apiVersion: "example.org/v1", kind: "Service", metadata, spec: 7 },
+    { apiVersion: "crd.projectcalico.org/v1", kind: "IPPool", metadata, spec: pool },
+  ]));
+  assert.deepEqual(mistakes, []);
+  assert.deepEqual(
+    objects.map((each) => `${each.kind} ${nameOf(each)} ${"of" in each ? each.of : ""}`.trim()),
+    [
+      "UnreadPolicy shop/p NetworkPolicy",
+      "NetworkPolicy shop/p",
+      "UnreadPolicy deny GlobalNetworkPolicy",
+      "IPPool shop/p",
+    ],
+  );
+});

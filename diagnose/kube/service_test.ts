@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { ip } from "../../tests/made_rules.ts";
 import { parseAddress } from "../packet/address.ts";
 import { Cluster } from "./cluster.ts";
 import { readObjects } from "./objects.ts";
-import { backendText, driftOf, type Intent, intentOf } from "./service.ts";
+import { backendText, driftOf, type Intent, intentOf, intentText } from "./service.ts";
 
 const NODE = {
   kind: "Node",
@@ -31,6 +32,7 @@ interface Made {
   readonly address: string;
   readonly node?: string;
   readonly conditions?: Record<string, boolean | null>;
+  readonly zones?: readonly string[];
 }
 
 function slice(endpoints: readonly Made[] | null, more: Record<string, unknown> = {}) {
@@ -41,8 +43,9 @@ function slice(endpoints: readonly Made[] | null, more: Record<string, unknown> 
       labels: { "kubernetes.io/service-name": "web" },
     },
     addressType: "IPv4",
-    endpoints: endpoints?.map(({ address, node = "a", conditions = { ready: true } }) => ({
-      ...{ addresses: [address], nodeName: node, conditions },
+    endpoints: endpoints?.map(({ address, node = "a", conditions, zones }) => ({
+      ...{ addresses: [address], nodeName: node, conditions: conditions ?? { ready: true } },
+      ...(zones === undefined ? {} : { hints: { forZones: zones.map((name) => ({ name })) } }),
     })) ?? null,
     ports: [{ name: "http", port: 8080, protocol: "TCP" }, {
       name: "dns",
@@ -59,11 +62,14 @@ function intent(
   port = 80,
   protocol = "TCP",
   node = "a",
+  from?: string,
 ): Intent | undefined {
   const read = readObjects(JSON.stringify([NODE, ...objects]));
   assert.deepEqual(read.mistakes, []);
   const found = parseAddress(address) ?? assert.fail();
-  return intentOf(new Cluster(read.objects), { address: found, port, protocol, node });
+  const cluster = new Cluster(read.objects);
+  const source = from === undefined ? {} : { source: cluster.endOf(ip(from)) };
+  return intentOf(cluster, { address: found, port, protocol, node, ...source });
 }
 
 const texts = (of: Intent | undefined) => of?.backends.map(backendText);
@@ -157,4 +163,88 @@ Deno.test("drift is what packets did that the API does not want, and the reverse
   ]);
   assert.deepEqual(driftOf({ ...wanted, backends: [] }, knock, [knock]), []);
   assert.deepEqual(driftOf(wanted, knock, []), []);
+});
+
+Deno.test("where traffic stays on its node, an endpoint there that ends still serves", () => {
+  const ending = { ready: false, serving: true, terminating: true };
+  const endpoints = slice([
+    { address: "10.0.0.1", conditions: ending },
+    { address: "10.0.0.2", node: "b" },
+  ]);
+  const inside = service({ internalTrafficPolicy: "Local" });
+  assert.deepEqual(texts(intent([inside, endpoints], "10.96.0.17")), ["10.0.0.1:8080"]);
+  assert.deepEqual(texts(intent([service(), endpoints], "10.96.0.17")), ["10.0.0.2:8080"]);
+});
+
+Deno.test("a node's own pods reach all endpoints at outer addresses, others by the policy", () => {
+  const endpoints = slice([{ address: "10.0.0.1" }, { address: "10.0.0.2", node: "b" }]);
+  const local = service({ externalIPs: ["203.0.113.9"], externalTrafficPolicy: "Local" });
+  const cart = {
+    kind: "Pod",
+    metadata: { name: "cart", namespace: "shop" },
+    spec: { nodeName: "a", containers: [] },
+    status: { podIP: "10.0.0.5" },
+  };
+  const at = (from: string) =>
+    texts(intent([local, endpoints, cart], "203.0.113.9", 80, "TCP", "a", from));
+  assert.deepEqual(at("10.0.0.5"), ["10.0.0.1:8080", "10.0.0.2:8080"]);
+  assert.deepEqual(at("192.0.2.1"), ["10.0.0.1:8080", "10.0.0.2:8080"]);
+  assert.deepEqual(at("198.51.100.1"), ["10.0.0.1:8080"]);
+});
+
+Deno.test("hints of topology leave a zone's endpoints, unless one has none or none is", () => {
+  const zoned = {
+    ...NODE,
+    metadata: { name: "a", labels: { "topology.kubernetes.io/zone": "z1" } },
+  };
+  const made = (first: readonly string[] | undefined, second: readonly string[]) => {
+    const hints = first === undefined ? {} : { zones: first };
+    const endpoints = slice([
+      { address: "10.0.0.1", ...hints },
+      { address: "10.0.0.2", node: "b", zones: second },
+    ]);
+    return texts(intent([zoned, service(), endpoints], "10.96.0.17"))?.length;
+  };
+  assert.equal(made(["z1"], ["z2"]), 1);
+  assert.equal(made(["z1"], ["z1", "z2"]), 2);
+  assert.equal(made(undefined, ["z1"]), 2);
+  assert.equal(made(["z2"], ["z3"]), 2);
+});
+
+Deno.test("a load balancer's source ranges are for its own addresses only", () => {
+  const endpoints = slice([{ address: "10.0.0.1" }]);
+  const balanced = service(
+    { type: "LoadBalancer", loadBalancerSourceRanges: ["198.51.100.0/24 ", "2001:db8::/32"] },
+    { loadBalancer: { ingress: [{ ip: "203.0.113.7" }] } },
+  );
+  const from = (source: string, address = "203.0.113.7") =>
+    intent([balanced, endpoints], address, 80, "TCP", "a", source)?.refused;
+  assert.equal(from("198.51.100.9"), undefined);
+  assert.match(
+    from("192.0.2.9") ?? "",
+    /^its loadBalancerSourceRanges .* do not have 192\.0\.2\.9$/,
+  );
+  assert.equal(from("192.0.2.9", "10.96.0.17"), undefined);
+});
+
+Deno.test("a pod's host port leads to it at its own node's address only", () => {
+  const pod = (name: string, spec: Record<string, unknown>, node = "a") => ({
+    kind: "Pod",
+    metadata: { name, namespace: "shop" },
+    spec: { nodeName: node, containers: [{ name: "m", ports: [spec] }] },
+    status: { phase: "Running", podIP: "10.0.0.5" },
+  });
+  const port = { containerPort: 8080, hostPort: 9090, protocol: "TCP" };
+  const at = (made: unknown, wanted = 9090, protocol = "TCP") =>
+    intent([made], "192.0.2.1", wanted, protocol);
+  const found = at(pod("web", port)) ?? assert.fail();
+  assert.deepEqual([texts(found), intentText(found)], [
+    ["10.0.0.5:8080"],
+    "host port 9090/TCP of pod shop/web",
+  ]);
+  assert.equal(at(pod("web", port), 8080), undefined);
+  assert.equal(at(pod("web", port), 9090, "UDP"), undefined);
+  assert.equal(at(pod("web", port, "b")), undefined);
+  assert.equal(at(pod("web", { ...port, hostIP: "127.0.0.1" })), undefined);
+  assert.deepEqual(texts(at(pod("web", { ...port, hostIP: "192.0.2.1" }))), ["10.0.0.5:8080"]);
 });
