@@ -16,6 +16,7 @@ import { render } from "./config/render.ts";
 import type { NetnsKey, Occurrence } from "./events/event.ts";
 import type { EventPipeline } from "./events/pipeline.ts";
 import type { EventStore } from "./events/store.ts";
+import { WaitingEvents } from "./events/waiting.ts";
 import { expose } from "./exposition.ts";
 import { readNodeFile, readProcessFile, uplinks } from "./host.ts";
 import type { HttpCounts } from "./http_counts.ts";
@@ -30,7 +31,7 @@ import { AdditionalLabels } from "./pod_labels.ts";
 import type { ProgramSampling } from "./sampling.ts";
 import { addProcess, SELF, SELF_METRICS } from "./self.ts";
 import { type Collection, HOST, type Owner, Registry } from "./series.ts";
-import { stateOf, type Units } from "./units.ts";
+import { type Receiver, stateOf, type Units } from "./units.ts";
 import { version } from "./version.ts";
 import type * as surface from "./surface.ts";
 
@@ -82,6 +83,11 @@ export class RunningAgent implements surface.Agent {
   readonly #owners = new WeakMap<Identity, Owner>();
   readonly #started = Date.now();
   readonly #known: Knowledge;
+  readonly #waiting = new WaitingEvents();
+  readonly #receiver: Receiver = {
+    take: (probe, occurrence) => this.#take(probe, occurrence),
+    count: (probe, counts) => this.#parts.pipeline.addKernel(probe, counts),
+  };
   #additional: AdditionalLabels;
   #config: Config;
   #origin: string;
@@ -115,20 +121,24 @@ export class RunningAgent implements surface.Agent {
   async start(): Promise<void> {
     const { identities, units } = this.#parts;
     await identities.tick();
-    await units.configure(this.#config.units);
+    await units.configure(this.#config.units, this.#receiver);
     this.#drainLater();
     this.#ready = true;
     trimMemory();
   }
 
-  /** Stops the probes, keeps what their rings still hold, and closes the store and the sinks. */
+  /**
+   * Stops the probes, keeps what their rings still hold, and closes the store and the sinks. Events
+   * that wait for a name go by what is known by then.
+   */
   async stop(): Promise<void> {
     const { units, pipeline, identities, table, visitor } = this.#parts;
     this.#stopped = true;
     clearTimeout(this.#drainTimer);
-    this.#drain();
-    await units.close();
+    await units.close(this.#receiver);
+    this.#waiting.end();
     await pipeline.close();
+    log.info("Stopped", occurrencesOf(pipeline));
     identities.close();
     table.close();
     visitor.close();
@@ -151,7 +161,7 @@ export class RunningAgent implements surface.Agent {
   #drain(): void {
     try {
       const { units } = this.#parts;
-      const count = units.drain((probe, occurrence) => this.#take(probe, occurrence));
+      const count = units.drain(this.#receiver.take);
       this.#emptyLooks = count > 0 ? 0 : this.#emptyLooks + 1;
     } catch (error) {
       log.error(`Cannot read a ring: ${error instanceof Error ? error.message : error}`);
@@ -171,12 +181,10 @@ export class RunningAgent implements surface.Agent {
     }
     // The namespace is younger than the last look at the node, or the runtime's: events wait for
     // it.
-    void identities.resolve(netns, cgroup, owner).then(
+    this.#waiting.until(
+      identities.resolve(netns, cgroup, owner),
       () => pipeline.offer(join(probe, occurrence, this.#known)),
-      (error) => {
-        log.error(`Cannot tell whose an event is: ${error}`);
-        pipeline.offer(join(probe, occurrence, this.#known));
-      },
+      (error) => log.error(`Cannot tell whose an event is: ${error}`),
     );
   }
 
@@ -436,7 +444,7 @@ export class RunningAgent implements surface.Agent {
     this.#configError = undefined;
     setLevel(config.logLevel);
     await this.#parts.pipeline.configure(config.events);
-    await this.#parts.units.configure(config.units);
+    await this.#parts.units.configure(config.units, this.#receiver);
     return { ok: true, changed: changedNames(found), warnings };
   }
 
@@ -456,6 +464,16 @@ export class RunningAgent implements surface.Agent {
     const started = { ...config, dataDir, pinDir, nodeName, kubernetes, sidecar };
     return runtimeEndpoint === undefined ? started : { ...started, runtimeEndpoint };
   }
+}
+
+/** What came to each stage of the events' way and what was lost there, over all probes. */
+function occurrencesOf(pipeline: EventPipeline): Readonly<Record<string, number>> {
+  const figures: Record<string, number> = {};
+  for (const { stage, produced, lost } of pipeline.counts()) {
+    figures[`${stage}_produced`] = (figures[`${stage}_produced`] ?? 0) + produced;
+    figures[`${stage}_lost`] = (figures[`${stage}_lost`] ?? 0) + lost;
+  }
+  return figures;
 }
 
 /** Counters of what named limits turned away. */

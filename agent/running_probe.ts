@@ -12,6 +12,7 @@ import type { Ring } from "../bpf/ring.ts";
 import { bootNow } from "../bpf/time.ts";
 import type { UnitChoice } from "./config/config.ts";
 import type { NetnsKey, Occurrence } from "./events/event.ts";
+import { log } from "./log.ts";
 import type { Histogram, Metrics } from "./metric.ts";
 import type { Outcome } from "./outcome.ts";
 import type { AddressOwner } from "./pods/identity.ts";
@@ -63,6 +64,14 @@ export interface KernelCounts {
   readonly produced: number;
   readonly limited: number;
   readonly ringFull: number;
+}
+
+/** What there is to say of a probe that has been stopped. */
+export interface StoppedProbe {
+  /** What the kernel still has of it after 5 s, as `map 12`. */
+  readonly left: readonly string[];
+  /** The last figures of its own events. */
+  readonly counts?: KernelCounts;
 }
 
 /** A hook set that was not taken. */
@@ -464,11 +473,21 @@ export class RunningProbe {
   }
 
   /**
-   * Detaches: removes the pins, so that the kernel frees programs, links and maps. What it still
-   * has after 5 s.
+   * Detaches first, so that nothing comes any more; then hands over what is left in the ring, and
+   * removes the pins, so that the kernel frees programs, links and maps. Never throws.
    */
-  async stop(): Promise<readonly string[]> {
-    return await this.#attached?.remove() ?? [];
+  async stop(take: (occurrence: Occurrence) => void): Promise<StoppedProbe> {
+    const attached = this.#attached;
+    if (attached === undefined) return { left: [] };
+    await attached.detach();
+    let counts: KernelCounts | undefined;
+    try {
+      while (this.drain(take) > 0);
+      counts = this.kernelCounts();
+    } catch (error) {
+      log.error(`Cannot read the last events of the probe "${this.card.name}": ${error}`);
+    }
+    return { left: await attached.remove(), ...(counts === undefined ? {} : { counts }) };
   }
 }
 

@@ -28,6 +28,13 @@ export interface UnitsOptions {
   readonly whyNoPins?: string;
 }
 
+/** Who gets what the probes' kernel sides have seen. */
+export interface Receiver {
+  take(probe: string, occurrence: Occurrence): void;
+  /** The last figures of a probe that has been stopped. */
+  count(probe: string, counts: KernelCounts): void;
+}
+
 const NOTHING: UnitChoice = { metrics: false, events: false, parameters: {} };
 
 /** Runs probes and collectors as configured. */
@@ -44,15 +51,19 @@ export class Units {
     this.#options = options;
   }
 
-  /** Starts, stops and sets what differs from before; the other units are not touched. */
-  async configure(choices: Config["units"]): Promise<void> {
+  /**
+   * Starts, stops and sets what differs from before; the other units are not touched. What the
+   * rings of stopped ones still hold goes to `receiver`.
+   */
+  async configure(choices: Config["units"], receiver: Receiver): Promise<void> {
     this.#choices = choices;
     for (const card of this.#options.probes) {
       const choice = choices[card.name] ?? NOTHING;
       const running = this.#running.get(card.name);
       const wanted = choice.metrics || choice.events;
-      if (!wanted && running !== undefined) await this.#stop(card.name, running);
-      else if (wanted && running === undefined) await this.#start(card, choice);
+      if (!wanted && running !== undefined) {
+        await this.#stop(card.name, running, receiver);
+      } else if (wanted && running === undefined) await this.#start(card, choice);
       else if (running !== undefined) running.configure(choice);
     }
   }
@@ -79,10 +90,11 @@ export class Units {
     }
   }
 
-  async #stop(name: string, probe: RunningProbe): Promise<void> {
+  async #stop(name: string, probe: RunningProbe, receiver: Receiver): Promise<void> {
     this.#running.delete(name);
     this.#readings.delete(name);
-    const left = await probe.stop();
+    const { left, counts } = await probe.stop((occurrence) => receiver.take(name, occurrence));
+    if (counts !== undefined) receiver.count(name, counts);
     if (left.length > 0) {
       log.warn(`The kernel still has parts of the probe "${name}"`, { left: left.join(", ") });
     }
@@ -90,9 +102,11 @@ export class Units {
   }
 
   /** Stops every probe and removes its pins. */
-  async close(): Promise<void> {
+  async close(receiver: Receiver): Promise<void> {
     // Each waits a quarter of a second for the kernel to let go; together they wait once.
-    await Promise.all(Array.from(this.#running, ([name, probe]) => this.#stop(name, probe)));
+    await Promise.all(
+      Array.from(this.#running, ([name, probe]) => this.#stop(name, probe, receiver)),
+    );
   }
 
   /** Collectors that run. */
@@ -188,7 +202,7 @@ export class Units {
   }
 
   /** Takes what is in every ring; how many records there were. */
-  drain(take: (probe: string, occurrence: Occurrence) => void): number {
+  drain(take: Receiver["take"]): number {
     let count = 0;
     for (const [name, probe] of this.#running) {
       count += probe.drain((occurrence) => take(name, occurrence));

@@ -7,10 +7,19 @@ import { defineProbe, totals } from "./probe.ts";
 import { netns, struct, total } from "./schema.ts";
 import { SELF, SELF_METRICS } from "./self.ts";
 import { type Collection, HOST, Registry } from "./series.ts";
-import { stateOf, Units } from "./units.ts";
+import { type Receiver, stateOf, Units } from "./units.ts";
 
 const ON: UnitChoice = { metrics: true, events: true, parameters: {} };
 const OFF: UnitChoice = { metrics: false, events: false, parameters: {} };
+
+const NOBODY: Receiver = {
+  take() {
+    throw new Error("Cannot be reached: no probe has a ring");
+  },
+  count() {
+    throw new Error("Cannot be reached: no probe has figures");
+  },
+};
 
 const probe = defineProbe({
   name: "drops",
@@ -84,7 +93,7 @@ function unitsOf(kernel: Kernel): Units {
 
 Deno.test("a unit that fails is said in the metrics, and hides no other", async () => {
   const units = unitsOf(KERNEL);
-  await units.configure({ drops: ON, good: ON, bad: ON });
+  await units.configure({ drops: ON, good: ON, bad: ON }, NOBODY);
   const collection = collectWith(units);
   deepStrictEqual(states(collection), { bad: "failed", good: "working", drops: "failed" });
   const values: number[] = [];
@@ -94,7 +103,7 @@ Deno.test("a unit that fails is said in the metrics, and hides no other", async 
 
 Deno.test("a probe whose hooks the kernel lacks says of each set what it lacks", async () => {
   const units = unitsOf(KERNEL);
-  await units.configure({ drops: ON });
+  await units.configure({ drops: ON }, NOBODY);
   const [status] = units.inUse().metrics;
   strictEqual(status?.state, "Failed");
   deepStrictEqual(status?.passedOver, [
@@ -105,7 +114,7 @@ Deno.test("a probe whose hooks the kernel lacks says of each set what it lacks",
 
 Deno.test("without BTF a probe says that, and is not tried", async () => {
   const units = unitsOf({ ...KERNEL, btf: false, whyNoBtf: "There is no BTF here" });
-  await units.configure({ drops: ON });
+  await units.configure({ drops: ON }, NOBODY);
   match(units.inUse().metrics[0]?.because ?? "", /There is no BTF here/);
 });
 
@@ -114,7 +123,7 @@ Deno.test(
     "use",
   async () => {
     const units = unitsOf(KERNEL);
-    await units.configure({ drops: OFF, good: ON, bad: OFF });
+    await units.configure({ drops: OFF, good: ON, bad: OFF }, NOBODY);
     deepStrictEqual(units.inUse().metrics.map(({ name }) => name), ["good"]);
     deepStrictEqual(states(collectWith(units)), {
       bad: "stopped",

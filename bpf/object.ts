@@ -255,6 +255,14 @@ export class Attached {
   }
 
   /**
+   * Detaches the programs; once it returns, none of them runs any more. Maps and rings can still be
+   * read.
+   */
+  async detach(): Promise<void> {
+    await removePins(`${this.dir}/progs`);
+  }
+
+  /**
    * Closes, detaches and removes everything; once it returns, no program of the object runs any
    * more. Returns what the kernel still has after 5 seconds because someone else holds it, as `map
    * 12`.

@@ -1,7 +1,8 @@
 /**
  * Makes and ends network namespaces as a container runtime's network plugin does, and faults in
- * them, as it is told on standard input: `make NAME`, `fault NAME`, `remove NAME`; each is answered
- * by a line when it is done. One process for all: at twenty a second, one each would be the load.
+ * them, as it is told on standard input: `make NAME`, `fault4 NAME`, `remove NAME`; each is
+ * answered by a line when it is done. `ghost4 NUMBER` sends so many datagrams in a namespace that
+ * is gone by the answer. One process for all: at twenty a second, one each would be the load.
  *
  * @module
  */
@@ -57,13 +58,10 @@ function inside(name: string, work: () => void): void {
   }
 }
 
-function make(name: string): void {
-  Deno.mkdirSync("/run/netns", { recursive: true });
-  Deno.writeTextFileSync(pathOf(name), "");
+/** Makes a namespace with its loopback up, and runs `work` in it. */
+function insideAnother(work: () => void): void {
   check("make a namespace", c.unshare(CLONE_NEWNET));
   try {
-    const own = cString("/proc/thread-self/ns/net");
-    check("keep it", c.mount(own, cString(pathOf(name)), null, MS_BIND, null));
     const fd = check("open a socket", c.socket(AF_INET, SOCK_DGRAM, 0));
     // struct ifreq: 16 bytes of name, then the flags.
     const request = new Uint8Array(new ArrayBuffer(40));
@@ -71,9 +69,19 @@ function make(name: string): void {
     new DataView(request.buffer).setInt16(16, IFF_UP, true);
     check("set lo up", c.ioctl(fd, SIOCSIFFLAGS, request));
     c.close(fd);
+    work();
   } finally {
     check("come back", c.setns(home, CLONE_NEWNET));
   }
+}
+
+function make(name: string): void {
+  Deno.mkdirSync("/run/netns", { recursive: true });
+  Deno.writeTextFileSync(pathOf(name), "");
+  insideAnother(() => {
+    const own = cString("/proc/thread-self/ns/net");
+    check("keep it", c.mount(own, cString(pathOf(name)), null, MS_BIND, null));
+  });
 }
 
 /** The loopback address of a family, and a port where nobody listens. */
@@ -100,6 +108,18 @@ function fault(name: string, family: number): void {
   });
 }
 
+/** Datagrams that are dropped in a namespace that nobody can look at any more. */
+function ghost(datagrams: number, family: number): void {
+  insideAnother(() => {
+    const to = nobody(family);
+    const socket = check("open a socket", c.socket(family, SOCK_DGRAM, 0));
+    for (let sent = 0; sent < datagrams; sent++) {
+      check("send", c.sendto(socket, cString("x"), 1n, 0, to, to.length));
+    }
+    c.close(socket);
+  });
+}
+
 function remove(name: string): void {
   check("unmount it", c.umount2(cString(pathOf(name)), MNT_DETACH));
   Deno.removeSync(pathOf(name));
@@ -114,6 +134,8 @@ for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream()
     if (verb === "make") make(name);
     else if (verb === "fault4") fault(name, AF_INET);
     else if (verb === "fault6") fault(name, AF_INET6);
+    else if (verb === "ghost4") ghost(Number(name), AF_INET);
+    else if (verb === "ghost6") ghost(Number(name), AF_INET6);
     else if (verb === "remove") remove(name);
     else throw new RangeError(`Cannot do "${line}"`);
     Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));

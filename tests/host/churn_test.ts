@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import type { PodView } from "../../agent/surface.ts";
 import { FakeRuntime } from "../fake_runtime.ts";
 import { AgentUnderTest, eventually, type SeenEvent, sleep } from "./lab.ts";
+import { Maker } from "./maker.ts";
 
 /** A minute of it is `PODSKOOP_CHURN_PODS=1201`. */
 const PODS = Number(Deno.env.get("PODSKOOP_CHURN_PODS") ?? 199);
@@ -18,41 +19,6 @@ const DROPS = "podskoop_packetloss_packets_total";
 const CONFIG = "events: {foldSeconds: 0}\nprobes:\n" +
   "  packetloss: {events_per_second: 1000}\n  tcpreset: {events_per_second: 1000}\n";
 const PREFIX = `churn-${Deno.pid.toString(36)}`;
-
-/** The process that makes namespaces, one order at a time. */
-class Maker implements AsyncDisposable {
-  readonly #child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", new URL("./churn.ts", import.meta.url).pathname],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  readonly #orders = this.#child.stdin.getWriter();
-  readonly #waiting = new Map<string, () => void>();
-  readonly #reading = this.#read();
-
-  async #read(): Promise<void> {
-    let rest = "";
-    for await (const text of this.#child.stdout.pipeThrough(new TextDecoderStream())) {
-      const lines = `${rest}${text}`.split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) this.#waiting.get(line)?.();
-    }
-  }
-
-  async do(order: string): Promise<void> {
-    const done = new Promise<void>((resolve) => this.#waiting.set(order, resolve));
-    await this.#orders.write(new TextEncoder().encode(`${order}\n`));
-    await done;
-    this.#waiting.delete(order);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#orders.close();
-    await this.#reading;
-    await this.#child.status;
-  }
-}
 
 function nameOf(index: number): string {
   return `${PREFIX}-${index}`;

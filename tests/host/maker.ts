@@ -1,0 +1,41 @@
+/**
+ * Namespaces that come and go by the hundred, made by one process beside a test.
+ *
+ * @module
+ */
+
+/** The process that makes namespaces, one order at a time. */
+export class Maker implements AsyncDisposable {
+  readonly #child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", new URL("./churn.ts", import.meta.url).pathname],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  readonly #orders = this.#child.stdin.getWriter();
+  readonly #waiting = new Map<string, () => void>();
+  readonly #reading = this.#read();
+
+  async #read(): Promise<void> {
+    let rest = "";
+    for await (const text of this.#child.stdout.pipeThrough(new TextDecoderStream())) {
+      const lines = `${rest}${text}`.split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) this.#waiting.get(line)?.();
+    }
+  }
+
+  /** Gives an order, and waits until it is done. */
+  async do(order: string): Promise<void> {
+    const done = new Promise<void>((resolve) => this.#waiting.set(order, resolve));
+    await this.#orders.write(new TextEncoder().encode(`${order}\n`));
+    await done;
+    this.#waiting.delete(order);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#orders.close();
+    await this.#reading;
+    await this.#child.status;
+  }
+}

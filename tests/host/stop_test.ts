@@ -1,0 +1,95 @@
+/**
+ * What becomes of the events that are on their way when the agent stops: each is delivered, or
+ * counted as lost.
+ */
+import { deepStrictEqual, ok } from "node:assert/strict";
+import { AgentUnderTest, eventually, type SeenEvent, sleep } from "./lab.ts";
+import { Maker } from "./maker.ts";
+
+/** The rings are emptied every 100 ms when it is quiet; twice that and some for a busy machine. */
+const TAKEN_MS = 400;
+/** Of `churn.ts`: where nobody listens. */
+const PORT = 4_999;
+
+async function started(): Promise<{ agent: AgentUnderTest; file: string }> {
+  const file = await Deno.makeTempFile({ prefix: "lab-" });
+  const config = "events:\n  foldSeconds: 0\n  sinks:\n" +
+    `    - {kind: file, path: ${file}}\n` +
+    "probes:\n  packetloss: {events_per_second: 10000}\n  tcpreset: {events_per_second: 10000}\n";
+  return { agent: await AgentUnderTest.start({ config }), file };
+}
+
+async function written(file: string): Promise<readonly SeenEvent[]> {
+  const text = await Deno.readTextFile(file);
+  return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+}
+
+/** The figures of the last line of the log. */
+async function figures(agent: AgentUnderTest): Promise<(name: string) => number> {
+  const line = () => Promise.resolve(/ Stopped (kernel_limit_produced.*)/.exec(agent.log)?.[1]);
+  const found = await eventually(line, (text) => text !== undefined) ?? "";
+  const values = new Map(
+    found.split(" ").map((word) => {
+      const [name = "", value] = word.split("=");
+      return [name, Number(value)];
+    }),
+  );
+  return (name) => values.get(name) ?? NaN;
+}
+
+for (const [family, datagrams] of [["4", 211], ["6", 199]] as const) {
+  Deno.test(`IPv${family} events that wait for a name are delivered at the stop`, async () => {
+    await using maker = new Maker();
+    const { agent, file } = await started();
+    await using stopping = agent;
+    await maker.do(`ghost${family} ${datagrams}`);
+    await sleep(TAKEN_MS);
+    const before = await written(file);
+    deepStrictEqual(before.filter(({ destination }) => destination?.port === PORT), []);
+    await stopping.stop();
+    const events = (await written(file)).filter(({ destination, network }) =>
+      destination?.port === PORT && network.transport === "udp"
+    );
+    deepStrictEqual(
+      [events.reduce((sum, { count }) => sum + count, 0), new Set(events.map(({ type }) => type))],
+      [datagrams, new Set(["PACKETLOSS"])],
+    );
+    await Deno.remove(file);
+  });
+}
+
+Deno.test("all that the kernel saw before it was detached is delivered or lost", async () => {
+  await using maker = new Maker();
+  const name = `stop-${Deno.pid.toString(36)}`;
+  await maker.do(`make ${name}`);
+  const { agent, file } = await started();
+  await using stopping = agent;
+  let isOver = false;
+  const traffic = (async () => {
+    while (!isOver) await maker.do(`fault4 ${name}`);
+  })();
+  await sleep(TAKEN_MS);
+  await stopping.stop();
+  isOver = true;
+  await traffic;
+  await maker.do(`remove ${name}`);
+  const of = await figures(agent);
+  const events = (await written(file)).reduce((sum, { count }) => sum + count, 0);
+  ok(events > 100, `${events} events are too few to be on their way`);
+  deepStrictEqual(
+    [
+      of("ring_produced"),
+      of("queue_produced"),
+      of("file_produced"),
+      events,
+    ],
+    [
+      of("kernel_limit_produced") - of("kernel_limit_lost"),
+      of("ring_produced") - of("ring_lost"),
+      of("queue_produced") - of("queue_lost"),
+      of("file_produced") - of("file_lost"),
+    ],
+    agent.log,
+  );
+  await Deno.remove(file);
+});
