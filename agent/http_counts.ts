@@ -30,6 +30,10 @@ export class HttpCounts {
   streamEventsLost = 0;
   /** Requests turned away because too many were being answered. */
   requestsRefused = 0;
+  /** Diagnoses turned away because too many waited. */
+  diagnosesRefused = 0;
+  /** Diagnoses that were kept, and made room for newer ones. */
+  diagnosesForgotten = 0;
 
   // Bounded: routes are a closed set, and there are five classes of status.
   readonly #counts = new Map<string, Map<string, number>>();

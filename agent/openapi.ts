@@ -29,7 +29,7 @@ export function openapi(
         Object.fromEntries(
           Object.entries(operations).map(([method, operation]) => [
             method.toLowerCase(),
-            described(operation),
+            described(path, operation),
           ]),
         ),
       ]),
@@ -47,7 +47,10 @@ export function openapi(
   };
 }
 
-function described(operation: Operation): Readonly<Record<string, unknown>> {
+function described(
+  path: string,
+  operation: Operation,
+): Readonly<Record<string, unknown>> {
   const answers: Record<string, unknown> = {};
   for (const [status, { description, content }] of Object.entries(operation.answers)) {
     const known = content ?? (Number(status) >= 400 ? { "application/json": errorShape } : {});
@@ -73,6 +76,7 @@ function described(operation: Operation): Readonly<Record<string, unknown>> {
     summary: operation.summary,
     ...operation.needs === "open" ? {} : { security: [{ token: [] }] },
     parameters: [
+      ...pathParameters(path),
       ...parametersOf("query", operation.query),
       ...parametersOf("header", operation.headers),
     ],
@@ -80,11 +84,21 @@ function described(operation: Operation): Readonly<Record<string, unknown>> {
       requestBody: {
         required: true,
         description: operation.body.description,
-        content: { [operation.body.type]: {} },
+        content: {
+          [operation.body.type]: operation.body.shape === undefined
+            ? {}
+            : { schema: schemaOf(operation.body.shape) },
+        },
       },
     },
     responses: answers,
   };
+}
+
+function pathParameters(path: string): readonly unknown[] {
+  return Array.from(path.matchAll(/\{(\w+)\}/g), ([, name]) => ({
+    ...{ name, in: "path", required: true, schema: { type: "string" } },
+  }));
 }
 
 function* parametersOf(place: "query" | "header", parameters?: Parameters): Iterable<unknown> {

@@ -11,6 +11,7 @@ import type { Config, UnitCard } from "./config/config.ts";
 import { CONFIG_FILE, defaultConfig } from "./config/defaults.ts";
 import { type Overrides, readConfig } from "./config/read.ts";
 import { readText, watchConfig } from "./config/watch.ts";
+import { diagnosesOf } from "./diagnoses.ts";
 import { discoverCollectors, discoverProbes } from "./discover.ts";
 import { EventPipeline } from "./events/pipeline.ts";
 import { EventStore } from "./events/store.ts";
@@ -77,7 +78,7 @@ async function run({ configFile, overrides }: RunOptions): Promise<number> {
     const before = server;
     server = undefined;
     await before?.close();
-    server = await serve({ agent, counts, ...listening(wanted) });
+    server = await serve({ agent, counts, diagnoses, ...listening(wanted) });
   };
   using sampling = programSampling(kernel);
   const agent = new RunningAgent(
@@ -98,27 +99,30 @@ async function run({ configFile, overrides }: RunOptions): Promise<number> {
     config,
     start.origin,
   );
+  const diagnoses = diagnosesOf(agent, counts, config.sidecar ? undefined : config.kubernetes);
   if (start.problem !== undefined) agent.configProblem(start.problem);
   try {
     await open(config);
     await agent.start();
     missing = await findMissing(config);
-    if (agent.hasFailures()) {
-      for (const { what, disables, remedy } of missing) {
-        log.warn(`Missing: ${what}. It disables ${disables}. To do: ${remedy}`);
-      }
-    }
+    if (agent.hasFailures()) warnOf(missing);
     const url = server?.url ?? "";
     log.info(`Listening on ${url} and ${config.socket}`);
     if (Deno.stdout.isTerminal()) await overview(agent, url, config.socket);
     await untilStopped(agent, signals.stopped, file, start.text);
     log.info("Stopping");
   } finally {
-    await server?.close();
+    await Promise.all([diagnoses.close(), server?.close()]);
     await agent.stop();
     pins.lock?.[Symbol.dispose]();
   }
   return 0;
+}
+
+function warnOf(missing: Status["missing"]): void {
+  for (const { what, disables, remedy } of missing) {
+    log.warn(`Missing: ${what}. It disables ${disables}. To do: ${remedy}`);
+  }
 }
 
 /** What of the configuration the server takes. */

@@ -507,6 +507,8 @@ function limitsReached(
     ["http_requests", http.requestsRefused],
     ["http_streams", http.streamsRefused],
     ["http_stream_events", http.streamEventsLost],
+    ["diagnoses_waiting", http.diagnosesRefused],
+    ["diagnoses_kept", http.diagnosesForgotten],
   ];
 }
 

@@ -7,6 +7,7 @@
 import { Hono } from "hono";
 import { Access, type Caller, foreign, TokenFile } from "./access.ts";
 import type { Config } from "./config/config.ts";
+import { type Diagnoses, diagnosesOf } from "./diagnoses.ts";
 import { type HttpCount, HttpCounts } from "./http_counts.ts";
 import { type Answerer, type Listener, listenUnix, TcpListener } from "./listen.ts";
 import { log } from "./log.ts";
@@ -21,6 +22,13 @@ import {
   consoleRoute,
   readConsole,
 } from "./routes/console.ts";
+import {
+  diagnosesOperations,
+  diagnosesRoute,
+  diagnosisOperations,
+  oldDiagnoseOperations,
+  oldDiagnoseRoute,
+} from "./routes/diagnoses.ts";
 import { EventStreams, type StreamLimits } from "./routes/event_streams.ts";
 import { eventsOperations, eventsRoute } from "./routes/events.ts";
 import { healthOperations, healthRoute, readyOperations, readyRoute } from "./routes/health.ts";
@@ -52,6 +60,9 @@ const PATHS: ReadonlyMap<string, Operations> = new Map([
   ["/pods", podsOperations],
   ["/config", configOperations],
   ["/snapshot", snapshotOperations],
+  ["/diagnoses", diagnosesOperations],
+  ["/diagnoses/{id}", diagnosisOperations],
+  ["/diagnose", oldDiagnoseOperations],
   ["/", consoleOperations],
   ["/openapi.json", {
     GET: {
@@ -61,6 +72,10 @@ const PATHS: ReadonlyMap<string, Operations> = new Map([
     },
   }],
 ]);
+
+/** Paths that have a part in braces, as what fits them. */
+const PATTERNS = [...PATHS.keys()].filter((path) => path.includes("{"))
+  .map((path) => [new RegExp(`^${path.replace(/\{\w+\}/g, "[^/]+")}$`), path] as const);
 
 /** Files of the console's page, which a list for people need not show. */
 const FILES: Operations = consoleOperations;
@@ -72,6 +87,7 @@ export interface AppOptions {
   readonly streams: EventStreams;
   readonly counts: HttpCounts;
   readonly files: ReadonlyMap<string, ConsoleFile>;
+  readonly diagnoses: Pick<Diagnoses, "ask" | "all" | "find">;
   /** Names of the node that a browser may know it by. */
   readonly names: readonly string[];
 }
@@ -82,14 +98,14 @@ interface Environment {
 
 /** Every route, behind the checks that all of them share. */
 export function application(options: AppOptions): Hono<Environment> {
-  const { agent, streams, counts, files } = options;
+  const { agent, streams, counts, files, diagnoses } = options;
   const document = openapi(PATHS, agent.status().version);
   // A path with a slash at its end is the path without.
   const app = new Hono<Environment>({ strict: false });
   app.use(async (context, next) => {
     // What the router matches, so that rights and routes cannot differ on a path.
     const { path } = context.req;
-    const route = operationsOf(path) === undefined ? "other" : path;
+    const route = operationsOf(path) === undefined ? "other" : patternOf(path) ?? path;
     counts.inFlight++;
     try {
       const refusal = counts.inFlight > REQUESTS_MAX
@@ -115,6 +131,8 @@ export function application(options: AppOptions): Hono<Environment> {
   app.route("/pods", podsRoute(agent));
   app.route("/config", configRoute(agent));
   app.route("/snapshot", snapshotRoute(agent));
+  app.route("/diagnoses", diagnosesRoute(diagnoses));
+  app.route("/diagnose", oldDiagnoseRoute(diagnoses));
   app.get("/openapi.json", () => answerJson(200, document));
   app.route("/", consoleRoute(files));
   app.onError((error, context) => {
@@ -126,8 +144,13 @@ export function application(options: AppOptions): Hono<Environment> {
   return app;
 }
 
+function patternOf(path: string): string | undefined {
+  return PATTERNS.find(([pattern]) => pattern.test(path))?.[1];
+}
+
 function operationsOf(path: string): Operations | undefined {
-  return PATHS.get(path) ?? (Object.hasOwn(CONSOLE_FILES, path) ? FILES : undefined);
+  return PATHS.get(patternOf(path) ?? path) ??
+    (Object.hasOwn(CONSOLE_FILES, path) ? FILES : undefined);
 }
 
 function overloaded(counts: HttpCounts): Response {
@@ -150,10 +173,11 @@ async function refusalOf(
 ): Promise<Response | undefined> {
   const operations = operationsOf(path);
   if (operations === undefined) {
-    const routes = [...PATHS].map(([known, { GET, PUT }]) => ({
+    const routes = [...PATHS].map(([known, { GET, PUT, POST }]) => ({
       path: known,
-      methods: [...GET === undefined ? [] : ["GET"], ...PUT === undefined ? [] : ["PUT"]],
-      summary: GET?.summary ?? PUT?.summary,
+      methods: Object.entries({ GET, PUT, POST }).filter(([, each]) => each !== undefined)
+        .map(([method]) => method),
+      summary: (GET ?? PUT ?? POST)?.summary,
     }));
     return answerJson(404, {
       error: `Cannot find ${JSON.stringify(path)}: there is no such path`,
@@ -163,13 +187,14 @@ async function refusalOf(
   const method = request.method;
   const operation = method === "HEAD"
     ? operations.GET
-    : method === "GET" || method === "PUT"
+    : method === "GET" || method === "PUT" || method === "POST"
     ? operations[method]
     : undefined;
   if (operation === undefined) {
     const allow = [
       ...operations.GET === undefined ? [] : ["GET", "HEAD"],
       ...operations.PUT === undefined ? [] : ["PUT"],
+      ...operations.POST === undefined ? [] : ["POST"],
     ].join(", ");
     return answerError(405, `Cannot ${method} "${path}": allowed methods are ${allow}`, { allow });
   }
@@ -197,10 +222,12 @@ async function refusalOf(
 /** What a browser may do with an answer: for anything but the console's own files, nothing. */
 function secure(headers: Headers): void {
   const html = headers.get("content-type")?.startsWith("text/html") ?? false;
+  // A page that is a diagnosis has a policy of its own.
+  const own = headers.get("content-security-policy");
   headers.set(
     "content-security-policy",
-    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" +
-      (html ? "; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'" : ""),
+    own ?? "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" +
+        (html ? "; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'" : ""),
   );
   headers.set("x-content-type-options", "nosniff");
   headers.set("x-frame-options", "DENY");
@@ -220,6 +247,8 @@ export interface ServeOptions {
   readonly nodeName: string;
   /** Made before, where `/metrics` shows them; else its own. */
   readonly counts?: HttpCounts;
+  /** Outlives the server, where there is more than one in a row; else its own. */
+  readonly diagnoses?: Diagnoses;
   /** See `AccessOptions`. */
   readonly tokensInClear?: boolean;
   /** Default: that of the cluster whose pod this is, if it is one; `false` for none. */
@@ -260,8 +289,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
     socket,
   });
   const streams = new EventStreams(agent, counts, options.streamLimits);
+  const diagnoses = options.diagnoses ?? diagnosesOf(agent, counts);
   const names = [nodeName, Deno.hostname()].map((name) => name.toLowerCase());
-  const app = application({ agent, access, streams, counts, files: await readConsole(), names });
+  const files = await readConsole();
+  const app = application({ agent, access, streams, counts, files, names, diagnoses });
   const answer: Answerer = (request, caller) => app.fetch(request, { caller });
   const listeners: Listener[] = [];
   const close = async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { FakeAgent, fakeEvent } from "../tests/fake_agent.ts";
 import { Access, type Caller } from "./access.ts";
+import { Diagnoses } from "./diagnoses.ts";
 import { HttpCounts } from "./http_counts.ts";
 import { CONSOLE_FILES, readConsole } from "./routes/console.ts";
 import { EventStreams } from "./routes/event_streams.ts";
@@ -15,7 +16,9 @@ async function make() {
   const streams = new EventStreams(agent, counts);
   const access = new Access({ socket: "/run/x.sock" });
   const files = await readConsole();
-  const app = application({ agent, access, streams, counts, files, names: ["node-a"] });
+  const diagnoses = new Diagnoses(() => Promise.reject(new Error("Nobody asks here")), counts);
+  const names = ["node-a"];
+  const app = application({ agent, access, streams, counts, files, names, diagnoses });
   async function ask(path: string, caller = UNIX, init: RequestInit = {}): Promise<Response> {
     return await app.request(path, init, { caller });
   }
@@ -36,7 +39,7 @@ Deno.test("what is open is answered over TCP, the rest by the unix socket alone"
     assert.equal((await ask(path, TCP)).status, 200, path);
     assert.equal((await ask(path, UNIX)).status, 200, path);
   }
-  for (const path of ["/events", "/events/stream", "/pods", "/config", "/snapshot"]) {
+  for (const path of ["/events", "/events/stream", "/pods", "/config", "/snapshot", "/diagnoses"]) {
     const refused = await ask(path, TCP);
     assert.equal(refused.status, 403, path);
     assert.match((await refused.json()).error, /unix socket "\/run\/x\.sock" as root/);
@@ -65,6 +68,9 @@ Deno.test("an unknown path is 404 with the paths there are", async () => {
       "/pods GET",
       "/config GET,PUT",
       "/snapshot GET",
+      "/diagnoses GET,POST",
+      "/diagnoses/{id} GET",
+      "/diagnose POST",
       "/ GET",
       "/openapi.json GET",
     ],
@@ -210,7 +216,7 @@ Deno.test("/openapi.json describes every path, and refers to nothing that is mis
   const document = await (await ask("/openapi.json", TCP)).json();
   assert.equal(document.openapi, "3.1.0");
   assert.equal(document.info.version, "1.2.3");
-  assert.equal(Object.keys(document.paths).length, 11);
+  assert.equal(Object.keys(document.paths).length, 14);
   assert.deepEqual(Object.keys(document.paths["/config"]), ["get", "put"]);
   const { parameters } = document.paths["/events"].get;
   assert.deepEqual(parameters.map(({ name }: { name: string }) => name), [

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { Access } from "../agent/access.ts";
+import { diagnosesOf } from "@agent/diagnoses.ts";
 import { HttpCounts } from "../agent/http_counts.ts";
 import { readConsole } from "../agent/routes/console.ts";
 import { EventStreams } from "../agent/routes/event_streams.ts";
@@ -62,7 +63,7 @@ Deno.test("every command, and every path that is served, is in the README", asyn
   const paths = Object.keys(await served());
   assert(paths.length >= 10);
   for (const path of paths) {
-    assert(new RegExp(`^\\| .*\`${path.replaceAll(".", "\\.")}\``, "m").test(readme), path);
+    assert(new RegExp(`^\\| .*\`${path.replace(/[.{}]/g, "\\$&")}\``, "m").test(readme), path);
   }
 });
 
@@ -77,6 +78,7 @@ async function served(): Promise<Readonly<Record<string, unknown>>> {
     counts,
     files: await readConsole(),
     names: ["node-a"],
+    diagnoses: diagnosesOf(agent, counts),
   });
   const caller = { by: "unix", tls: false, loopback: true } as const;
   const document = await (await app.request("/openapi.json", {}, { caller })).json();

@@ -98,7 +98,7 @@ export async function snapshot(
   const known = options.knownFromStdin === true
     ? await knownFromStdin()
     : { node: Deno.hostname(), owners: [] };
-  return fromHere({ pods: options.pod, netns: options.netns }, known);
+  return snapshotHere({ pods: options.pod, netns: options.netns }, known);
 }
 
 async function fromAgent(options: SnapshotOptions): Promise<AsyncIterable<string>> {
@@ -134,8 +134,14 @@ async function knownFromStdin(): Promise<Known> {
   return v.parse(knownShape, JSON.parse(await new Response(Deno.stdin.readable).text()));
 }
 
-/** Imported when it runs: it opens libc, which the other commands do without. */
-async function* fromHere(wanted: Wanted, { node, owners }: Known): AsyncGenerator<string> {
+/**
+ * A snapshot that this process takes.
+ *
+ * Imported when it runs: it opens libc, which the other commands do without. */
+export async function* snapshotHere(
+  wanted: Wanted,
+  { node, owners }: Known,
+): AsyncGenerator<string> {
   const { choose, lookAround } = await import("../../diagnose/snapshot/subjects.ts");
   const { snapshotText } = await import("../../diagnose/snapshot/collect.ts");
   using around = await lookAround(node, owners);

@@ -4,15 +4,9 @@
  * @module
  */
 import { Command, Option } from "commander";
-import { d2Text } from "../../diagnose/report/d2.ts";
-import { graphOf } from "../../diagnose/report/graph.ts";
 import { htmlText } from "../../diagnose/report/html.ts";
-import { mermaidText } from "../../diagnose/report/mermaid.ts";
-import { predecessorDocument } from "../../diagnose/report/predecessor.ts";
-import { svgText } from "../../diagnose/report/svg.ts";
 import { headline } from "../../diagnose/report/headline.ts";
 import { documentOf } from "../../diagnose/report/json.ts";
-import { diagnosisText } from "../../diagnose/report/text.ts";
 import { parseAddress } from "../../diagnose/packet/address.ts";
 import {
   isTargetName,
@@ -25,10 +19,13 @@ import { readSnapshot, type Snapshot } from "../../diagnose/snapshot/format.ts";
 import { diagnoseIn, type Diagnosis, type Question } from "../../diagnose/walk/diagnosis.ts";
 import { Network } from "../../diagnose/walk/network.ts";
 import type { Address } from "../config/keys.ts";
+import { printable } from "../log.ts";
 import { jsonText } from "../routes/answer.ts";
 import { type ClientOptions, withClientOptions } from "./client.ts";
 import { snapshot } from "./collect.ts";
 import { parseListen } from "./agent.ts";
+import { diagnoseForAgent } from "./diagnose_for_agent.ts";
+import { FORMATTERS, TEXT_COLUMNS } from "./diagnose_formats.ts";
 import { PAGE_ADDRESS, servePage } from "./diagnose_page.ts";
 import { clusterOf, namesOf, withOpinion } from "./diagnose_objects.ts";
 import { withExamples } from "./program.ts";
@@ -39,12 +36,8 @@ const MARK_MAX = 0xffffffff;
 /** Pairs of one matrix, and characters of its file. */
 const PAIRS_MAX = 10_000;
 const MATRIX_CHARACTERS_MAX = 4 * 1024 * 1024;
-const TEXT_COLUMNS = 80;
 
 const PROTOCOLS: readonly Question["protocol"][] = ["tcp", "udp", "icmp"];
-
-/** How it is written. */
-const FORMATS = ["text", "json", "svg", "d2", "mermaid", "html", "kubeskoop-json"] as const;
 
 /** How scripts see the answer. */
 const EXIT_CODES = { reachable: 0, blocked: 2, unknown: 3 } as const;
@@ -61,12 +54,13 @@ export interface DiagnoseOptions extends ClientOptions {
   readonly uid?: string;
   readonly snapshot: readonly string[];
   readonly matrix?: string;
-  readonly format: string;
+  readonly format: keyof typeof FORMATTERS;
   readonly output?: string;
   readonly local?: boolean;
   readonly objects?: readonly string[];
   readonly kubeconfig?: string;
   readonly verify?: boolean;
+  readonly forAgent?: boolean;
   readonly http?: boolean;
   readonly httpAddress?: Address;
 }
@@ -83,9 +77,11 @@ export function diagnoseCommand(terminal: Terminal): Command {
       .option("--verify", "send the real packet, too, and say what came of it")
       .option("--local", "ask no agent, even if one runs"),
   ).action(async (options: DiagnoseOptions) => {
+    if (options.forAgent === true) return await diagnoseForAgent(terminal);
     const explicit = command.getOptionValueSource("agent") === "cli";
     await runDiagnosis(options, explicit, terminal);
   });
+  command.addOption(new Option("--for-agent").hideHelp());
   return withExamples(
     command,
     ["Between two pods of this node", "podskoop diagnose -s 10.244.3.72 -d 10.244.2.201 -p 8080"],
@@ -117,7 +113,7 @@ export function withQuestion(command: Command): Command {
       listed,
     )
     .option("--kubeconfig <file>", "ask this cluster's API for its objects")
-    .addOption(new Option("--format <format>").choices(FORMATS).default("text"))
+    .addOption(new Option("--format <format>").choices(Object.keys(FORMATTERS)).default("text"))
     .option("--http", "show it as a page, too, until it is interrupted")
     .option(
       "--http-address <host:port>",
@@ -172,23 +168,12 @@ function written(
 ): string {
   const [first] = diagnoses;
   const { format, matrix } = options;
-  if (first === undefined || format === "text") return asText(diagnoses, options, terminal);
-  if (format === "json") return asJson(diagnoses, options);
-  if (matrix !== undefined) {
-    throw new Failure(`Cannot write a matrix as ${format}: it takes text or json`, 2);
+  if (matrix === undefined && first !== undefined) {
+    return FORMATTERS[format](first, Math.min(terminal.columns ?? TEXT_COLUMNS, TEXT_COLUMNS));
   }
-  switch (format) {
-    case "svg":
-      return svgText(graphOf(first));
-    case "d2":
-      return d2Text(graphOf(first));
-    case "mermaid":
-      return mermaidText(graphOf(first));
-    case "html":
-      return htmlText(first);
-    default:
-      return `${jsonText(predecessorDocument(first), 2)}\n`;
-  }
+  if (format === "text") return diagnoses.map(lineOf).join("");
+  if (format === "json") return `${jsonText(diagnoses.map(documentOf), 2)}\n`;
+  throw new Failure(`Cannot write a matrix as ${format}: it takes text or json`, 2);
 }
 
 /** One packet after the other, so that none is in another's way. */
@@ -201,25 +186,11 @@ async function verified(diagnoses: readonly Diagnosis[]): Promise<readonly Diagn
   return told;
 }
 
-function asJson(diagnoses: readonly Diagnosis[], { matrix }: DiagnoseOptions): string {
-  const documents = diagnoses.map(documentOf);
-  return `${jsonText(matrix === undefined ? documents[0] : documents, 2)}\n`;
-}
-
-function asText(
-  diagnoses: readonly Diagnosis[],
-  { matrix }: DiagnoseOptions,
-  terminal: Terminal,
-): string {
-  const [first] = diagnoses;
-  if (matrix === undefined && first !== undefined) {
-    return diagnosisText(first, Math.min(terminal.columns ?? TEXT_COLUMNS, TEXT_COLUMNS));
-  }
-  return diagnoses.map((diagnosis) => {
-    const { verification } = diagnosis;
-    const real = verification === undefined ? "" : ` (${verification.text})`;
-    return `${pairText(diagnosis)}: ${headline(diagnosis)}${real}\n`;
-  }).join("");
+/** One pair of a matrix. */
+function lineOf(diagnosis: Diagnosis): string {
+  const { verification } = diagnosis;
+  const real = verification === undefined ? "" : ` (${verification.text})`;
+  return printable(`${pairText(diagnosis)}: ${headline(diagnosis)}${real}`) + "\n";
 }
 
 function pairText({ question }: Diagnosis): string {

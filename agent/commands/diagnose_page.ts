@@ -4,6 +4,7 @@
  * @module
  */
 import { addressText } from "../config/render.ts";
+import { PAGE_POLICY } from "../routes/diagnoses.ts";
 import { Failure, type Terminal } from "./terminal.ts";
 
 /** Where the page is shown when nothing else is said: to this machine alone. */
@@ -12,7 +13,7 @@ export const PAGE_ADDRESS = "127.0.0.1:8080";
 /** As the page itself says, for browsers that look here first. */
 const HEADERS = {
   "content-type": "text/html; charset=utf-8",
-  "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+  "content-security-policy": PAGE_POLICY,
   "x-content-type-options": "nosniff",
   "cache-control": "no-store",
 } as const;

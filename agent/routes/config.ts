@@ -6,19 +6,9 @@
 import { Hono } from "hono";
 import type { Agent } from "../surface.ts";
 import { answer, answerError, answerErrors, answerJson } from "./answer.ts";
+import { BODY_MILLISECONDS_MAX, readBody } from "./body.ts";
 import type { Operations } from "./operation.ts";
 import { changesShape, errorsShape } from "./shapes.ts";
-
-/** Largest configuration that is taken; the largest useful one is a few kilobytes. */
-export const CONFIG_BYTES_MAX = 1024 * 1024;
-/**
- * Of a larger body this much is read and thrown away: a client that is still sending when the
- * connection closes sees a broken pipe instead of the answer.
- */
-const DRAINED_BYTES_MAX = 8 * CONFIG_BYTES_MAX;
-
-/** Longest that a client may take to send one. */
-const BODY_MILLISECONDS_MAX = 10_000;
 
 /** What OpenAPI shows. */
 export const configOperations: Operations = {
@@ -66,71 +56,17 @@ export function configRoute(
       });
     })
     .put("/", async (context) => {
-      const body = await readBody(context.req.raw, bodyMillisecondsMax);
+      const body = await readBody(context.req.raw, "the configuration", bodyMillisecondsMax);
       if (body instanceof Response) return body;
+      if (body.trim() === "") return empty();
       const result = await agent.configure(body);
       if (!result.ok) return answerErrors(422, result.errors);
       return answerJson(200, { changed: result.changed, warnings: result.warnings });
     });
 }
 
-/** The body as text, or the answer to a client that sends none that can be used. */
-async function readBody(request: Request, millisecondsMax: number): Promise<string | Response> {
-  const stated = Number(request.headers.get("content-length") ?? 0);
-  if (stated > DRAINED_BYTES_MAX) return tooLarge(`${stated}`);
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let length = 0;
-  const reader = request.body?.getReader();
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
-    void reader?.cancel();
-  }, millisecondsMax);
-  try {
-    for (;;) {
-      const { done, value } = await reader?.read() ?? { done: true };
-      if (done || value === undefined) break;
-      length += value.length;
-      if (length > DRAINED_BYTES_MAX) {
-        await reader?.cancel();
-        return tooLarge(`more than ${DRAINED_BYTES_MAX}`);
-      }
-      if (length <= CONFIG_BYTES_MAX) chunks.push(new Uint8Array(value));
-    }
-  } finally {
-    clearTimeout(timer);
-  }
-  if (!late && length > CONFIG_BYTES_MAX) return tooLarge(`${length}`);
-  if (late) {
-    return answerError(
-      408,
-      `Cannot read the configuration as it must arrive within ${millisecondsMax} ms: ` +
-        `${length} bytes came`,
-      { connection: "close" },
-    );
-  }
-  return decode(await new Blob(chunks).arrayBuffer());
-}
-
-function tooLarge(length: string): Response {
-  return answerError(
-    413,
-    `Cannot take the configuration as it must have at most ${CONFIG_BYTES_MAX} bytes: ` +
-      `current length is ${length}`,
-    { connection: "close" },
-  );
-}
-
-function decode(bytes: ArrayBuffer): string | Response {
-  let text;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    return answerError(400, "Cannot read the configuration as it must be UTF-8 text");
-  }
-  if (text.trim() !== "") return text;
-  // A lost body must not reset a node to its defaults.
+/** A lost body must not reset a node to its defaults. */
+function empty(): Response {
   return answerError(
     400,
     "Cannot use an empty configuration: send {} for the defaults, or a YAML text " +

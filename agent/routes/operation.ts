@@ -21,13 +21,17 @@ export interface Answer {
   readonly content?: Readonly<Record<string, GenericSchema | undefined>>;
 }
 
-/** One method of one path. */
+/** One method of one path; a part of the path in braces is any text without a slash. */
 export interface Operation {
   readonly needs: Needs;
   readonly summary: string;
   readonly query?: Parameters;
   readonly headers?: Parameters;
-  readonly body?: { readonly type: string; readonly description: string };
+  readonly body?: {
+    readonly type: string;
+    readonly description: string;
+    readonly shape?: GenericSchema;
+  };
   /** By status; 401, 403 and 500 go without saying. */
   readonly answers: Readonly<Record<number, Answer>>;
 }
@@ -36,4 +40,5 @@ export interface Operation {
 export interface Operations {
   readonly GET?: Operation;
   readonly PUT?: Operation;
+  readonly POST?: Operation;
 }

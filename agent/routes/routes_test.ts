@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import * as v from "valibot";
 import { FakeAgent, fakeEvent } from "../../tests/fake_agent.ts";
-import { CONFIG_BYTES_MAX, configRoute } from "./config.ts";
+import { BODY_BYTES_MAX } from "./body.ts";
+import { configRoute } from "./config.ts";
 import { eventsRoute } from "./events.ts";
 import { healthRoute, readyRoute } from "./health.ts";
 import { podsRoute } from "./pods.ts";
@@ -159,7 +160,7 @@ Deno.test("PUT /config refuses a body that is empty, too large, no UTF-8 or too 
   const agent = new FakeAgent();
   const before = agent.configText;
   const route = configRoute(agent, 20);
-  const largest = "#".repeat(CONFIG_BYTES_MAX);
+  const largest = "#".repeat(BODY_BYTES_MAX);
   const cases: [BodyInit | null, number][] = [
     [null, 400],
     [" \n", 400],

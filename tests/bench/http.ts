@@ -7,6 +7,7 @@
  * @module
  */
 import { Access } from "../../agent/access.ts";
+import { diagnosesOf } from "@agent/diagnoses.ts";
 import { HttpCounts } from "../../agent/http_counts.ts";
 import { readConsole } from "../../agent/routes/console.ts";
 import { EventStreams } from "../../agent/routes/event_streams.ts";
@@ -63,6 +64,7 @@ async function runServer(): Promise<void> {
     counts,
     files: await readConsole(),
     names: [],
+    diagnoses: diagnosesOf(agent, counts),
   });
   let number = 0;
   let began = 0;
