@@ -60,7 +60,8 @@ function stopped(ends: readonly End[], direction: "request" | "answer"): Finding
     if (end.cause === undefined) return [];
     const known = end.verdict === "blocked";
     const certainty = !known ? "possible" : through ? "sometimes" : "certain";
-    return [findingOf(end.cause, direction, known ? "critical" : "warning", certainty)];
+    const way = end.cause.third === true ? "request" : direction;
+    return [findingOf(end.cause, way, known ? "critical" : "warning", certainty)];
   });
 }
 

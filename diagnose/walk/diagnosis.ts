@@ -60,6 +60,8 @@ export interface Diagnosis {
 
 /** Asked for ports, programs take one of these. */
 const SOURCE_PORT = 50_001;
+/** TCP's header with the option of timestamps. */
+const ACK_BYTES = 32;
 /** No device has a smaller MTU; below it nothing is asked about. */
 const MTU_MIN = 576;
 
@@ -156,7 +158,7 @@ class Conversation {
     return walker.send(START, this.sender, this.#first).map((request) => ({
       request,
       answers: request.verdict === "delivered"
-        ? this.#answers(request, sockets.get(request) ?? {})
+        ? this.#answers(request, sockets.get(request) ?? {}).map((answer) => this.#third(answer))
         : [],
     }));
   }
@@ -218,6 +220,33 @@ class Conversation {
     const { connections, chance, learned } = trail;
     const start: Trail = { ...START, connections, chance, learned };
     return this.#walker().send(start, namespace, answer, sending);
+  }
+
+  /**
+   * The answer's end; or that of the handshake's third packet, where none of its ways gets there:
+   * rules that let new connections pass may not let established ones.
+   */
+  #third(answer: End): End {
+    const [back] = answer.trail.steps;
+    if (this.question.protocol !== "tcp" || answer.verdict !== "delivered") return answer;
+    const { connections, chance, learned } = answer.trail;
+    const walker = new Walker(this.network, (trail, namespace, _device, packet) => [
+      { verdict: "delivered", trail, packet, namespace },
+    ]);
+    const length = (this.#first.source.family === 4 ? 20 : 40) + ACK_BYTES;
+    const packet = { ...this.#first, tcpFlags: TCP_FLAGS.ack, length };
+    const ends = walker.send({ ...START, connections, chance, learned }, this.sender, packet);
+    const [first] = ends;
+    if (!ends.every(({ verdict }) => verdict === "blocked") || back === undefined) return answer;
+    if (first?.cause === undefined) return answer;
+    const what = `${first.cause.what}; it is the third packet of the handshake: ` +
+      "the first and its answer get through";
+    const steps = [...answer.trail.steps, ...first.trail.steps];
+    return {
+      ...first,
+      trail: { ...first.trail, steps },
+      cause: { ...first.cause, third: true, what },
+    };
   }
 
   /** Walks what goes back to the sender. */

@@ -241,6 +241,49 @@ Deno.test("diagnose finds a rule against the other node in the tunnel, and only 
   assert.equal(own.verdict, "reachable", "forwarded, and so not through INPUT");
 });
 
+Deno.test("diagnose asks for a neighbour in the tunnel, where rules may stop the answer", () => {
+  const text = ["*filter", ":INPUT ACCEPT [0:0]", ":FORWARD ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]"];
+  const asks = {
+    neighbours: [],
+    fdb: [{
+      ...{ mac: "00:00:00:00:00:00", ifname: "flannel.1", dst: "192.168.0.12", flags: ["self"] },
+    }],
+  };
+  const question = asked("10.244.1.2 10.244.2.2 80");
+  assert.equal(diagnose(nodes("vxlan", asks), question).verdict, "reachable");
+  const rule = "[7:420] -A INPUT -p udp -m udp --dport 8472 -j DROP";
+  const drop = { ...asks, more: { iptablesLegacy: [...text, rule, "COMMIT", ""].join("\n") } };
+  const diagnosis = diagnose(nodes("vxlan", drop), question);
+  assert.equal(short(diagnosis), "blocked node1 netfilter-drop");
+  assert.equal(diagnosis.ways[0]?.request.verdict, "blocked");
+  assert.match(
+    findingsOf(diagnosis)[0]?.message ?? "",
+    /^nobody answers for 10\.244\.2\.0: rule 1 of filter INPUT drops it/,
+  );
+});
+
+Deno.test("diagnose walks a handshake's third packet, which is established", () => {
+  const only = (...rules: readonly string[]) =>
+    pair({
+      n: {
+        sysctls: forwarding("va", "vb"),
+        more: {
+          iptablesLegacy: ["*filter", ":FORWARD DROP [0:0]", ...rules, "COMMIT", ""].join("\n"),
+        },
+      },
+    });
+  const syn = "-A FORWARD -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j ACCEPT";
+  const back = "-A FORWARD -s 10.0.1.2/32 -j ACCEPT";
+  const question = asked("10.0.0.2 10.0.1.2 80");
+  const blocked = diagnose([only(syn, back)], question);
+  assert.equal(short(blocked), "blocked n netfilter-drop");
+  const [first] = findingsOf(blocked);
+  assert.equal(first?.direction, "request");
+  assert.match(first?.message ?? "", /; it is the third packet of the handshake/);
+  const established = "-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT";
+  assert.equal(short(diagnose([only(syn, back, established)], question)), "reachable");
+});
+
 Deno.test("diagnose says what it would need where a packet leaves all snapshots", () => {
   const [, second] = nodes("host-gw");
   assert.ok(second !== undefined);

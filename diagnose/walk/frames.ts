@@ -46,8 +46,18 @@ export type Arrival =
     readonly unknown?: boolean;
   };
 
-/** What is asked before a bridge hands a packet on: br_netfilter. */
-export interface BridgeFilter {
+/** Where frames come out of a tunnel, and why not. */
+export interface Carried {
+  readonly places: readonly Place[];
+  readonly lost: readonly Cause[];
+  /** Something that is not known decides. */
+  readonly unknown: boolean;
+}
+
+/** What frames meet that is IP's: br_netfilter, and the packets around them in tunnels. */
+export interface Routed {
+  /** The far ends of a tunnel that a frame for a neighbour gets to. */
+  carried(tunnel: Place, frame: Frame): Carried;
   /** Undefined where no rules are asked. */
   rules(
     hook: "prerouting" | "forward" | "postrouting",
@@ -67,8 +77,8 @@ const DEVICES_PASSED_MAX = 64;
 
 /** Moves frames. */
 export class Frames {
-  /** Without a filter, bridges ask nobody. */
-  constructor(readonly network: Network, readonly filter?: BridgeFilter) {}
+  /** Without what is IP's, bridges ask nobody. */
+  constructor(readonly network: Network, readonly routed?: Routed) {}
 
   /** What becomes of a frame that a device sends. */
   transmit(place: Place, frame: Frame, trail: Trail, passed = 0): readonly Arrival[] {
@@ -227,7 +237,7 @@ export class Frames {
       if (!redirected) {
         return this.#forward(bridge, port, next.frame, next.trail, passed, next.prerouted);
       }
-      const elsewhere = this.filter?.redirected(bridge, next.frame, next.trail) ?? [next];
+      const elsewhere = this.routed?.redirected(bridge, next.frame, next.trail) ?? [next];
       return elsewhere.flatMap((each) =>
         each.at === "lost"
           ? [each]
@@ -354,7 +364,7 @@ export class Frames {
   ): readonly Arrival[] {
     const asked = frame.packet === undefined
       ? undefined
-      : this.filter?.rules(hook, bridge, ports, frame, trail);
+      : this.routed?.rules(hook, bridge, ports, frame, trail);
     const all = asked ?? [{ at: "device" as const, place: bridge, frame, trail }];
     return all.flatMap((each) => each.at === "lost" ? [each] : go(each));
   }

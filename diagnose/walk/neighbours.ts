@@ -92,7 +92,7 @@ export function neighbours(
     device: device.name,
     what: unknown
       ? `${text} is beyond "${device.name}", and no snapshot has it`
-      : answers.because ?? `nobody answers for ${text} on "${device.name}"`,
+      : `nobody answers for ${text} on "${device.name}"`,
     evidence,
     confirm: namespace.command(`ip neighbour show ${text} dev ${device.name}`),
     ...(unknown
@@ -116,7 +116,6 @@ interface Answers {
   readonly outside: boolean;
   /** Why one that has the address does not answer. */
   readonly refusal?: Cause;
-  readonly because?: string;
 }
 
 function ask(frames: Frames, place: Place, packet: Packet, hop: Address): Answers {
@@ -137,16 +136,13 @@ function ask(frames: Frames, place: Place, packet: Packet, hop: Address): Answer
     else refusals.push(refusal);
   }
   const [lost] = reached.lost;
-  const [refusal] = refusals;
-  const because = reached.places.length === 0 ? lost : undefined;
+  const alone = reached.places.length === 0 && !reached.outside;
+  const [refusal = alone ? lost : undefined] = refusals;
   return {
     by,
     sender,
     outside: reached.outside,
     ...(refusal === undefined ? {} : { refusal }),
-    ...(because === undefined
-      ? {}
-      : { because: `nobody answers for ${formatAddress(hop)}: ${because}` }),
   };
 }
 
@@ -155,15 +151,15 @@ function everywhere(
   frames: Frames,
   arrivals: readonly Arrival[],
   frame: Frame,
-): { places: Place[]; lost: string[]; outside: boolean } {
+): { places: Place[]; lost: Cause[]; outside: boolean } {
   const places: Place[] = [];
-  const lost: string[] = [];
+  const lost: Cause[] = [];
   let outside = false;
   const seen = new Set<string>();
   const open = [...arrivals];
   for (let each = open.pop(); each !== undefined; each = open.pop()) {
     if (each.at === "lost") {
-      lost.push(each.cause.what);
+      lost.push(each.cause);
       if (each.unknown === true) outside = true;
       continue;
     }
@@ -172,7 +168,10 @@ function everywhere(
     seen.add(key);
     if (each.at === "device") places.push(each.place);
     else if (each.at === "tunnel") {
-      for (const far of carries(frames.network, each.place)) {
+      const carried = frames.routed?.carried(each.place, each.frame);
+      lost.push(...carried?.lost ?? []);
+      if (carried?.unknown === true) outside = true;
+      for (const far of carried?.places ?? carries(frames.network, each.place)) {
         open.push(...frames.receive(far, frame, START));
       }
     } else {
@@ -223,11 +222,18 @@ function unheard(
   };
   const back = frames.transmit(other, frame, START);
   const lost = back.find((each) => each.at === "lost");
+  const through = back.flatMap((each) =>
+    each.at === "tunnel" ? frames.routed?.carried(each.place, frame) ?? [] : []
+  );
   const home = back.some((each) =>
     each.at === "tunnel" && farEndRouted(frames.network, each.place, frame.destination) ||
     each.at === "beyond" ||
     each.at === "device" && keyOf(each.place) === keyOf(asking)
   );
+  const stopped = through.every(({ places, unknown }) => places.length === 0 && !unknown)
+    ? through.flatMap((each) => each.lost).find(({ id }) => id !== "tunnel-no-remote")
+    : undefined;
+  if (stopped !== undefined) return stopped;
   if (!home) {
     if (lost?.at === "lost") return lost.cause;
     const { namespace, device } = asking;

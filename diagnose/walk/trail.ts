@@ -38,6 +38,8 @@ export interface Cause {
   readonly namespace: Namespace;
   readonly device?: string;
   readonly hook?: string;
+  /** Of the third packet of a handshake, which follows the answer and goes the request's way. */
+  readonly third?: true;
   /** A sentence without a full stop. */
   readonly what: string;
   readonly evidence: readonly Evidence[];
@@ -97,6 +99,8 @@ export interface Load {
   readonly source?: string;
   readonly destination?: string;
   readonly vlan?: number;
+  /** Nobody looks what is in it: it only shows whether it gets there. */
+  readonly sealed?: true;
 }
 
 /** The way of a packet that has not been sent. */

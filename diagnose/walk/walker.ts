@@ -9,9 +9,9 @@
  */
 import type { Hook, Outcome } from "../netfilter/netfilter.ts";
 import { type Address, formatAddress, sameAddress } from "../packet/address.ts";
-import { newConnection, type Packet, tupleOf } from "../packet/packet.ts";
+import { firstPacket, newConnection, type Packet, PROTOCOLS, tupleOf } from "../packet/packet.ts";
 
-import { type Arrival, type Frame, Frames } from "./frames.ts";
+import { type Arrival, type Carried, type Frame, Frames } from "./frames.ts";
 import { inputRoute, lacking, unroutable } from "./input_route.ts";
 import { isLimitedBroadcast, isMulticast, lookup } from "./lookup.ts";
 import type { Namespace } from "./namespace.ts";
@@ -28,6 +28,7 @@ import {
   type CauseId,
   type End,
   ended,
+  START,
   stepped,
   type Trail,
 } from "./trail.ts";
@@ -38,6 +39,7 @@ const BRANCHES_MAX = 64;
 /** Hops, rules and devices of one way. */
 const STEPS_MAX = 400;
 const TUNNELS_MAX = 4;
+const ARP_BYTES = 28;
 
 /** What the sender's socket adds to a packet. */
 export interface Sending {
@@ -59,11 +61,14 @@ export type Deliver = (
 export class Walker {
   readonly #frames: Frames;
   #branches = 0;
+  /** Tunnels that are being asked for neighbours, each on the way of the one before. */
+  #asking = 0;
 
   constructor(readonly network: Network, readonly deliver: Deliver) {
     this.#frames = new Frames(network, {
       rules: (...asked) => this.#bridgeRules(...asked),
       redirected: (...asked) => this.#redirected(...asked),
+      carried: (...asked) => this.#carried(...asked),
     });
   }
 
@@ -429,6 +434,30 @@ export class Walker {
     return this.send(inside, namespace, wrapping, sending);
   }
 
+  /** Asks for a neighbour, or answers, through a tunnel: the packets around it may be stopped. */
+  #carried(tunnel: Place, frame: Frame): Carried {
+    const packet = frame.packet ?? asked(frame);
+    const outers = encapsulate(this.network, tunnel, { ...frame, packet }, undefined);
+    if ("cause" in outers) return { places: [], lost: [outers.cause], unknown: outers.unknown };
+    if (this.#asking >= TUNNELS_MAX) return { places: [], lost: [], unknown: true };
+    this.#asking++;
+    const ends = outers.flatMap((outer) =>
+      this.#wrapped(START, tunnel, packet, { ...outer, load: { ...outer.load, sealed: true } })
+    );
+    this.#asking--;
+    const places = ends.flatMap(({ verdict, namespace, packet: outer, trail }): Place[] => {
+      const load = trail.loads.at(-1);
+      if (verdict !== "delivered" || load === undefined) return [];
+      const device = tunnelFor(namespace, outer, load);
+      return device === undefined ? [] : [{ namespace, device }];
+    });
+    return {
+      places,
+      lost: ends.flatMap(({ cause }) => cause ?? []),
+      unknown: ends.some(({ verdict }) => verdict === "unknown"),
+    };
+  }
+
   #sourceOf(namespace: Namespace, { destination, protocol }: Outer): Address | undefined {
     return preferredSource(namespace, destination, protocol);
   }
@@ -524,6 +553,7 @@ export class Walker {
       if (tunnel === undefined) {
         return this.#end("blocked", kept, after, noPeer(namespace, after, load));
       }
+      if (load.sealed) return [{ verdict: "delivered", trail: kept, packet: after, namespace }];
       return this.#unwrapped(kept, { namespace, device: tunnel }, after);
     });
   }
@@ -619,6 +649,12 @@ export class Walker {
     );
     return [...found, ...lostOnes];
   }
+}
+
+/** What stands for ARP in a tunnel, where only its length counts. */
+function asked({ about }: Frame): Packet {
+  const any: Address = about ?? { family: 4, bits: 0n };
+  return firstPacket({ source: any, destination: any, protocol: PROTOCOLS.ip, length: ARP_BYTES });
 }
 
 function lengthOfWay(ends: readonly End[]): number {

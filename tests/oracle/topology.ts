@@ -6,6 +6,17 @@
  * @module
  */
 
+import {
+  tunnelDevice,
+  type TunnelKind,
+  tunnelLinks,
+  tunnelRoutes,
+  TUNNELS,
+  type Uplink,
+  uplinkLines,
+  UPLINKS,
+} from "./links.ts";
+
 /** A source of numbers. */
 export class Dice {
   #state: number;
@@ -78,6 +89,9 @@ interface Pod {
 }
 
 interface Node {
+  readonly uplink: Uplink;
+  /** Its VRF, which all of its devices are in. */
+  readonly vrf?: string;
   readonly name: string;
   readonly number: number;
   readonly style: "bridge" | "cable" | "proxy";
@@ -93,10 +107,18 @@ const SERVICE_PORT = 80;
 /** What a kernel without the feature refuses. */
 const MAY_FAIL = " 2>/dev/null || true";
 const MAC = "02:aa:00:00:00:";
+/** What rules may ask of tunnels' outer packets, and of the devices they come by. */
+const OUTER_MATCHES = [
+  ...["-p 4", "-p 47", "-p 41", "-p udp -m udp --dport 6081", "-p 4", "-p 47"],
+];
+const OUTER_EXPRESSIONS = [
+  ...["meta l4proto 4", "meta l4proto gre", "meta l4proto 41", "udp dport 6081"],
+  ...['iifname "t*"', 'oifname "t*"', 'iifkind "vrf"', 'iif "lo"', 'iifname "up*"'],
+];
 
-/** Makes a network from a seed; names begin with `prefix`. */
-export function topologyOf(seed: number, prefix: string): Topology {
-  return new Maker(new Dice(seed), prefix).make();
+/** Makes a network from a seed; names begin with `prefix`. A `wide` one has all kinds of links. */
+export function topologyOf(seed: number, prefix: string, wide = false): Topology {
+  return new Maker(new Dice(seed), prefix, wide).make();
 }
 
 /** What makes a namespace in which nothing is sent but what is asked for. */
@@ -116,17 +138,18 @@ class Maker {
   readonly #listening: Listening[] = [];
   readonly #services: string[] = [];
   readonly #rules = new Map<string, { 4: string[]; 6: string[] }>();
-  #way: "routes" | "vxlan" = "routes";
+  #way: "routes" | "vxlan" | TunnelKind = "routes";
   #sets = 0;
   #six = false;
   readonly #extra: Pod[] = [];
 
-  constructor(readonly dice: Dice, readonly prefix: string) {}
+  constructor(readonly dice: Dice, readonly prefix: string, readonly wide: boolean) {}
 
   make(): Topology {
     const { dice } = this;
     const count = 1 + dice.below(3);
     this.#way = count > 1 && dice.chance(0.4) ? "vxlan" : "routes";
+    if (this.wide && count > 1 && dice.chance(0.8)) this.#way = dice.of(Object.values(TUNNELS));
     this.#six = dice.chance(0.3);
     for (let number = 1; number <= count; number++) this.#node(number);
     const names = [
@@ -158,11 +181,18 @@ class Maker {
     const node: Node = {
       ...{ name: `${prefix}n${number}`, number, style: dice.of(["bridge", "cable", "proxy"]) },
       ...{ v4: `192.168.77.${number}`, v6: `fd77::${number}`, pods: [] },
+      uplink: this.wide ? dice.of(UPLINKS) : "cable",
+      ...(this.wide && dice.chance(0.2) ? { vrf: "red" } : {}),
     };
     this.#nodes.push(node);
     const { name } = node;
+    if (node.vrf !== undefined) {
+      this.#ip(name, `link add ${node.vrf} type vrf table 10`);
+      this.#ip(name, `link set ${node.vrf} up`);
+    }
     if (node.style === "bridge") {
       this.#ip(name, "link add br0 type bridge forward_delay 0");
+      this.#enslave(node, "br0");
       this.#ip(name, `link set br0 address ${MAC}${number}0`);
       this.#ip(name, "link set br0 up");
       this.#ip(name, `address add 10.70.${number}.1/24 dev br0`);
@@ -183,6 +213,7 @@ class Maker {
     this.#ip(host, `link add ${port} type veth peer name eth0 netns ${name}`);
     this.#ip(name, `link set eth0 address ${MAC}${number}${at}`);
     if (style === "bridge") this.#ip(host, `link set ${port} master br0`);
+    else this.#enslave(node, port);
     this.#ip(host, `link set ${port} up`);
     this.#ip(name, "link set eth0 up");
     if (style === "bridge") {
@@ -193,8 +224,8 @@ class Maker {
     } else {
       this.#ip(name, `address add ${v4}/32 dev eth0`);
       this.#ip(name, `address add ${v6}/128 dev eth0 nodad`);
-      this.#ip(host, `route add ${v4} dev ${port}`);
-      this.#ip(host, `route add ${v6} dev ${port}`);
+      this.#leads(node, `route add ${v4} dev ${port}`);
+      this.#leads(node, `route add ${v6} dev ${port}`);
       this.#ip(host, `address add fe80::1/64 dev ${port} nodad`);
       this.#ip(name, "route add default via fe80::1 dev eth0");
       const gateway = style === "proxy" ? "169.254.1.1" : `10.70.${number}.1`;
@@ -226,9 +257,10 @@ class Maker {
     const name = `${this.prefix}s`;
     this.#ip(name, "link add br0 type bridge forward_delay 0");
     this.#ip(name, "link set br0 up");
-    for (const { name: node, number, v4, v6 } of this.#nodes) {
-      this.#ip(name, `link add n${number} type veth peer name eth0 netns ${node}`);
-      this.#ip(name, `link set n${number} master br0 up`);
+    for (const one of this.#nodes) {
+      const { name: node, number, v4, v6, uplink } = one;
+      for (const [where, line] of uplinkLines(uplink, node, number, name)) this.#ip(where, line);
+      this.#enslave(one, "eth0");
       this.#ip(node, "link set eth0 up");
       this.#ip(node, `address add ${v4}/24 dev eth0`);
       this.#ip(node, `address add ${v6}/64 dev eth0 nodad`);
@@ -240,12 +272,14 @@ class Maker {
     const { name, number } = node;
     const vxlan = this.#way === "vxlan";
     const known = this.dice.chance(0.7);
+    if (typeof this.#way === "object") return this.#tunnels(node, this.#way);
     if (vxlan) {
       this.#ip(
         name,
         `link add vx type vxlan id 7 dstport 8472 local ${this.#under(node)} dev eth0` +
           (known ? " nolearning" : ""),
       );
+      this.#enslave(node, "vx");
       this.#ip(name, `link set vx address 02:bb:00:00:00:0${number} up`);
       this.#ip(name, `address add 10.71.0.${number}/${known ? 32 : 24} dev vx`);
       this.#ip(name, `address add fd71::${number}/${known ? 128 : 64} dev vx nodad`);
@@ -254,8 +288,8 @@ class Maker {
       if (other === node) continue;
       const far = other.number;
       if (!vxlan) {
-        this.#ip(name, `route add 10.70.${far}.0/24 via ${other.v4}`);
-        this.#ip(name, `route add fd70:${far}::/64 via ${other.v6}`);
+        this.#leads(node, `route add 10.70.${far}.0/24 via ${other.v4}`);
+        this.#leads(node, `route add fd70:${far}::/64 via ${other.v6}`);
         continue;
       }
       const mac = `02:bb:00:00:00:0${far}`;
@@ -268,9 +302,32 @@ class Maker {
           `bridge -n ${name} fdb append 00:00:00:00:00:00 dev vx dst ${this.#under(other)}`,
         );
       }
-      this.#ip(name, `route add 10.70.${far}.0/24 via 10.71.0.${far} dev vx onlink`);
-      this.#ip(name, `route add fd70:${far}::/64 via fd71::${far} dev vx onlink`);
+      this.#leads(node, `route add 10.70.${far}.0/24 via 10.71.0.${far} dev vx onlink`);
+      this.#leads(node, `route add fd70:${far}::/64 via fd71::${far} dev vx onlink`);
     }
+  }
+
+  #tunnels(node: Node, kind: TunnelKind): void {
+    const made = new Set<string>();
+    for (const other of this.#nodes) {
+      if (other === node) continue;
+      const device = tunnelDevice(kind, other);
+      const enslave = node.vrf === undefined ? [] : [node.vrf];
+      const links = made.has(device) ? [] : tunnelLinks(kind, node, other, enslave);
+      made.add(device);
+      for (const line of links) this.#ip(node.name, line);
+      for (const line of tunnelRoutes(kind, node, other)) this.#leads(node, line);
+    }
+  }
+
+  /** Puts a device into the node's VRF, if it has one. */
+  #enslave({ name, vrf }: Node, device: string): void {
+    if (vrf !== undefined) this.#ip(name, `link set ${device} master ${vrf}`);
+  }
+
+  /** A route in the table that the node's devices ask. */
+  #leads({ name, vrf }: Node, line: string): void {
+    this.#ip(name, vrf === undefined ? line : `${line} vrf ${vrf}`);
   }
 
   /** The address that tunnels use. */
@@ -290,7 +347,8 @@ class Maker {
   }
 
   /** A virtual address that leads to a pod, as kube-proxy makes it. */
-  #service({ name, number }: Node): void {
+  #service(node: Node): void {
+    const { name, number } = node;
     const pod = this.dice.of(this.#nodes.flatMap(({ pods }) => pods));
     const address = `10.96.0.${number}`;
     this.#services.push(address);
@@ -310,7 +368,7 @@ class Maker {
     const to = `${pod.v4}:${this.dice.chance(0.8) ? TCP_PORT : SHUT_PORT}`;
     this.#rule(name, 4, "nat", `-A KUBE-SVC -p tcp -m tcp -j DNAT --to-destination ${to}`);
     // Without a route of its own it goes by the default; nodes have none.
-    this.#ip(name, `route add ${address}/32 dev eth0`);
+    this.#leads(node, `route add ${address}/32 dev eth0`);
   }
 
   /** Something that may stop packets. */
@@ -351,6 +409,7 @@ class Maker {
       ...["-m conntrack --ctstate INVALID", `-p udp -m udp --dport 8472`],
       ...[`-m addrtype --dst-type LOCAL`, `-m mark --mark 0x1/0x1`],
       ...[`-p tcp -m multiport --dports 22,${TCP_PORT}`, "-m conntrack ! --ctstate NEW"],
+      ...(this.wide ? OUTER_MATCHES : []),
     ];
     const chain = dice.of(["INPUT", "FORWARD", "OUTPUT", "FORWARD"]);
     const inDevice = chain === "OUTPUT" ? "" : dice.of(["", "", "-i eth0", "! -i eth0", "-i v+"]);
@@ -455,8 +514,20 @@ class Maker {
       [pod.name, "lo"],
       ...(node.style === "bridge" ? [[node.name, "br0"] as const] : []),
       ...(this.#way === "vxlan" ? [[node.name, "vx"] as const] : []),
+      ...this.#lower(node),
     ]);
     this.#ip(where, `link set ${device} down`);
+  }
+
+  /** Devices that others stand on, and tunnels. */
+  #lower(node: Node): (readonly [namespace: string, device: string])[] {
+    const [first = node] = this.#nodes.filter((other) => other !== node);
+    const way = this.#way;
+    return [
+      ...(node.uplink === "cable" ? [] : [[node.name, "up0"] as const]),
+      ...(typeof way === "object" ? [[node.name, tunnelDevice(way, first)] as const] : []),
+      ...(node.vrf === undefined ? [] : [[node.name, node.vrf] as const]),
+    ];
   }
 
   #bridge(node: Node, pod: Pod): void {
@@ -551,6 +622,7 @@ class Maker {
       ...["meta l4proto udp", "meta mark 1", `ip saddr . tcp dport { ${pod.v4} . ${TCP_PORT} }`],
       ...['iifname "eth0"', 'oifname "v*"', `ip daddr 10.70.${node.number}.0/24`],
       ...["meta nfproto ipv6", `ip saddr != 10.70.${node.number}.0/24`, "udp dport 8472"],
+      ...(this.wide ? OUTER_EXPRESSIONS : []),
     ]);
     const hook = dice.of(["prerouting", "input", "forward", "output", "postrouting"]);
     const does = dice.of(["drop", "drop", "reject", "accept", "meta mark set 1", "counter drop"]);
@@ -579,9 +651,16 @@ class Maker {
     const at = 100 + node.number;
     this.#extra.push({ ...{ name, node, port: "", v4: `192.168.77.${at}`, v6: `fd77::${at}` } });
     const mode = dice.of(["bridge", "private", "vepa"]);
-    this.#ip(node.name, `link add mv0 link eth0 type macvlan mode ${mode}`);
-    this.#ip(node.name, `link set mv0 netns ${name} name eth0`);
-    this.#ip(name, `link set eth0 address ${MAC}${node.number}f up`);
+    if (this.wide && dice.chance(0.6)) {
+      const kind = dice.of(["l2", "l2", "l3", "l3s", "l2 private", "l2 vepa"]);
+      this.#ip(node.name, `link add mv0 link eth0 type ipvlan mode ${kind}`);
+      this.#ip(node.name, `link set mv0 netns ${name} name eth0`);
+      this.#ip(name, "link set eth0 up");
+    } else {
+      this.#ip(node.name, `link add mv0 link eth0 type macvlan mode ${mode}`);
+      this.#ip(node.name, `link set mv0 netns ${name} name eth0`);
+      this.#ip(name, `link set eth0 address ${MAC}${node.number}f up`);
+    }
     this.#ip(name, `address add 192.168.77.${at}/24 dev eth0`);
     this.#ip(name, `address add fd77::${at}/64 dev eth0 nodad`);
     for (const { number, v4, v6 } of this.#nodes) {
