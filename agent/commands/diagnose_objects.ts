@@ -106,6 +106,7 @@ export function withOpinion(diagnosis: Diagnosis, cluster: Cluster, network: Net
   const rules = hostsOf(network).map(rulesOf);
   const opinion: Opinion = opinionOf(cluster, {
     ...{ source, destination, went, verdict, rules, node: sender?.node ?? "" },
+    hosts: hostsOf(network),
     listens: (node, wanted) =>
       hostsOf(network).find((host) => host.node === node)?.snapshot.listeners
         ?.some((each) => each.protocol === "tcp" && each.port === wanted),

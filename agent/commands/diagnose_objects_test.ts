@@ -125,7 +125,7 @@ Deno.test("diagnose says what a policy forbids, and that packets pass all the sa
     );
     assert.deepEqual([findings[0].id, findings[0].where.namespace], [
       "policy-denies",
-      "pod shop/cart",
+      "pod shop/web",
     ]);
   });
 });

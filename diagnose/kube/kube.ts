@@ -9,6 +9,9 @@ import type { Cluster, End } from "./cluster.ts";
 import type { Connecting } from "./match.ts";
 import { nameOf } from "./objects.ts";
 import { type Rulings, rulingsOn } from "./policy.ts";
+import type { Namespace } from "../walk/namespace.ts";
+import { calicoDifferences } from "./calico.ts";
+import { flannelDifferences } from "./flannel.ts";
 import type { NodeRules } from "./programmed.ts";
 import { backendText, type Drift, driftOf, type Intent, intentOf, intentText } from "./service.ts";
 import { ofService } from "./service_remarks.ts";
@@ -31,6 +34,8 @@ export interface Asked {
   readonly verdict: "reachable" | "blocked" | "unknown";
   /** Rule sets of the nodes, in which enforcers leave their chains, and kube-proxy its own. */
   readonly rules?: readonly NodeRules[];
+  /** The nodes' own namespaces. */
+  readonly hosts?: readonly Namespace[];
   /** Whether somebody listens on a TCP port of a node; undefined where it is not known. */
   readonly listens?: (node: string, port: number) => boolean | undefined;
 }
@@ -44,6 +49,8 @@ export interface Remark {
   readonly evidence: readonly { readonly kind: string; readonly text: string }[];
   readonly confirm?: string;
   readonly fix?: string;
+  /** Whose it is: a pod as `NAMESPACE/NAME`, or a node; of none it is the sender's. */
+  readonly at?: { readonly node: string; readonly pod?: string };
 }
 
 /** All that the objects say of a connection. */
@@ -92,8 +99,9 @@ export function opinionOf(cluster: Cluster, asked: Asked): Opinion {
   };
   const remarks = [
     ...ofService(opinion, asked),
-    ...ofPolicies(opinion, asked),
+    ...ofPolicies(cluster, opinion, asked),
     ...ofUnread(cluster, [cluster.endOf(source), ...ends.map((end) => cluster.endOf(end.address))]),
+    ...ofNetwork(cluster, asked, [source, ...ends.map(({ address }) => address)]),
     ...ofNodes(cluster, [asked.node, ...intent?.backends.map((each) => each.node) ?? []]),
   ];
   return { ...opinion, remarks };
@@ -109,6 +117,7 @@ function nameAt(cluster: Cluster, address: Address): string {
 export type Unremarked = Omit<Opinion, "remarks">;
 
 function ofPolicies(
+  cluster: Cluster,
   { rulings, enforcers }: Unremarked,
   { verdict }: Asked,
 ): readonly Remark[] {
@@ -141,6 +150,7 @@ function ofPolicies(
       evidence: selecting.map((text) => ({ kind: "object", text })),
       confirm: `kubectl -n ${namespace} get networkpolicies -o yaml`,
       fix: `add a rule that allows it, as its ${direction} is isolated`,
+      at: { pod, node: cluster.pods.get(pod)?.spec.nodeName ?? "" },
     });
   }
   return [...seen.values()];
@@ -176,6 +186,41 @@ function ofUnread(cluster: Cluster, ends: readonly End[]): readonly Remark[] {
   });
 }
 
+/** Pairs of nodes that are compared; a service has many endpoints. */
+const PAIRS_MAX = 64;
+
+/** What the cluster's network has set up otherwise than it says, on the nodes of both ends. */
+function ofNetwork(
+  cluster: Cluster,
+  { hosts = [], verdict }: Asked,
+  [first, ...others]: readonly Address[],
+): readonly Remark[] {
+  if (first === undefined) return [];
+  const pairs = others.flatMap((each) => [[first, each], [each, first]] as const);
+  const seen = new Map<string, Remark>();
+  for (const [from, address] of pairs.slice(0, PAIRS_MAX)) {
+    const nodes = [from, address].map((each) => cluster.endOf(each)).map((end) =>
+      cluster.nodes.get(end.pod?.spec.nodeName ?? end.node ?? "")
+    );
+    const [own, other] = nodes;
+    const host = hosts.find(({ node }) => node === own?.metadata.name);
+    const isPod = cluster.endOf(address).pod !== undefined;
+    if (own === undefined || other === undefined || own === other || !isPod) continue;
+    if (host === undefined) continue;
+    const between = { host, own, other, address };
+    const all = [...flannelDifferences(between), ...calicoDifferences(between, cluster.pools)];
+    for (const { id, message, expected, actual, confirm, fix } of all) {
+      seen.set(`${host.node} ${message}`, {
+        ...{ id, certainty: "possible", severity: verdict === "blocked" ? "warning" : "hint" },
+        message: `on node ${host.node}, ${message}`,
+        evidence: [{ kind: "expected", text: expected }, { kind: "actual", text: actual }],
+        ...{ confirm, fix, at: { node: host.node } },
+      });
+    }
+  }
+  return [...seen.values()];
+}
+
 function ofNodes(cluster: Cluster, names: readonly string[]): readonly Remark[] {
   return [...new Set(names)].flatMap((name): Remark[] => {
     const conditions = cluster.nodes.get(name)?.status?.conditions ?? [];
@@ -189,6 +234,7 @@ function ofNodes(cluster: Cluster, names: readonly string[]): readonly Remark[] 
       message: `node ${name} says ${type} is ${status}`,
       evidence: [{ kind: "object", text: message ?? "" }],
       confirm: `kubectl describe node ${name}`,
+      at: { node: name },
     }));
   });
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { formatAddress } from "../packet/address.ts";
+import type { Remark } from "../kube/kube.ts";
 import type { Diagnosis } from "../walk/diagnosis.ts";
 import type { Namespace } from "../walk/namespace.ts";
 import type { Cause, End } from "../walk/trail.ts";
@@ -90,12 +91,27 @@ function placeOf({ node, label, snapshot: { netns } }: Namespace) {
   return { node, namespace: label, netns };
 }
 
-/** What a cluster's objects say; it is of the way's start, or of no place. */
-function remarked({ opinion, sender, question }: Diagnosis): Finding[] {
-  const where = sender === undefined
+/** What a cluster's objects say, each of the pod or node that it is of, else of the way's start. */
+function remarked({ opinion, sender, question, ways }: Diagnosis): Finding[] {
+  const ends = ways.flatMap(({ request, answers }) => [request, ...answers]);
+  const passed = new Set(ends.flatMap(({ trail }) => trail.steps.map((step) => step.namespace)));
+  const start = sender === undefined
     ? { node: "", namespace: formatAddress(question.source), netns: 0 }
     : placeOf(sender);
-  return (opinion?.remarks ?? []).map((remark) => ({ ...remark, direction: "request", where }));
+  return (opinion?.remarks ?? []).map(({ at, ...remark }) => {
+    const where = at === undefined ? start : placeNamed(at, [...passed]);
+    return { ...remark, direction: "request", where };
+  });
+}
+
+function placeNamed({ pod, node }: NonNullable<Remark["at"]>, passed: readonly Namespace[]) {
+  const found = passed.find(({ node: own, snapshot: { host, owner } }) =>
+    pod === undefined
+      ? host && own === node
+      : owner.kind === "pod" && `${owner.namespace}/${owner.name}` === pod
+  );
+  if (found !== undefined) return placeOf(found);
+  return { node, namespace: pod === undefined ? `node ${node}` : `pod ${pod}`, netns: 0 };
 }
 
 function tooLarge({ cause, namespace }: End): Finding[] {
