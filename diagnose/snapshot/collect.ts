@@ -5,7 +5,7 @@
  * @module
  */
 import * as v from "valibot";
-import { EACCES, ENOENT, EPERM, errorName } from "../../agent/namespaces/libc.ts";
+import { EACCES, ENOENT, EPERM, errorName, ESRCH } from "../../agent/namespaces/libc.ts";
 import { jsonText } from "../../agent/routes/answer.ts";
 import type { Head, Missing, NamespaceSnapshot } from "./format.ts";
 import {
@@ -29,6 +29,10 @@ import { sysctlPaths } from "./sysctls.ts";
 const NAMESPACES_AT_ONCE = 8;
 /** After this time nothing more is asked, and each namespace that is left says so. */
 export const SNAPSHOT_MILLISECONDS = 60_000;
+
+/** Processes that are asked for the files that names are looked up by, and bytes of each. */
+const PIDS_ASKED_MAX = 3;
+const NAMES_BYTES_MAX = 64 * 1024;
 
 /** What iptables calls its tables. */
 const TABLES: ReadonlySet<string> = new Set(["filter", "nat", "mangle", "raw", "security"]);
@@ -95,7 +99,7 @@ async function snapshotOf(
   }
   if ("because" in place) return nothing(place.because);
   try {
-    const asked = await new Inquiry(place).ask();
+    const asked = await new Inquiry(place, known.pids).ask();
     return {
       ...known,
       netnsIds: netnsIds(asked.parts.links ?? [], place, places),
@@ -131,7 +135,7 @@ class Inquiry {
   readonly parts: Writable<Parts> = {};
   readonly missing: Missing[] = [];
 
-  constructor(readonly place: Place) {}
+  constructor(readonly place: Place, readonly pids: readonly number[]) {}
 
   async ask(): Promise<Pick<Inquiry, "parts" | "missing">> {
     const [links, nexthops] = await this.#ip([], ["links", "address"], ["nexthops", "nexthop"]);
@@ -150,6 +154,8 @@ class Inquiry {
     ]);
     this.#file("ipvs", "thread-self/net/ip_vs");
     this.#sysctls();
+    this.#names("resolvConf", "etc/resolv.conf", resolvLine);
+    this.#names("hosts", "etc/hosts", hostsLine);
     return this;
   }
 
@@ -312,6 +318,24 @@ class Inquiry {
     else this.#lacks(part, `Cannot read "/proc/${path}": ${errorName(text)}`);
   }
 
+  /**
+   * What the first process that has such a file sees in it: all of a pod's containers are given the
+   * same one. Only lines of its form are kept, whatever a container has put there.
+   */
+  #names(part: TextPart, path: string, fits: (line: string) => boolean): void {
+    const [text = -ENOENT, ...others] = this.pids.slice(0, PIDS_ASKED_MAX)
+      .map((pid) => this.place.fileOf(pid, path, NAMES_BYTES_MAX))
+      .toSorted((a, b) => Number(typeof b === "string") - Number(typeof a === "string"));
+    if (typeof text === "string") {
+      this.parts[part] = text.split("\n").filter(fits).map((line) => `${line}\n`).join("");
+      return;
+    }
+    const worst = [text, ...others].find((each) => each !== -ENOENT && each !== -ESRCH);
+    if (worst !== undefined && typeof worst === "number") {
+      this.#lacks(part, `Cannot read "${path}" of a process there: ${errorName(worst)}`);
+    } else if (this.pids.length > 0) this.parts[part] = "";
+  }
+
   #sysctls(): void {
     const paths = sysctlPaths(this.parts.links?.map(({ ifname }) => ifname) ?? []);
     const texts = this.place.files(paths.map((path) => `sys/${path}`));
@@ -336,4 +360,13 @@ class Inquiry {
 
 type TextPart =
   | ("iptablesLegacy" | "ip6tablesLegacy" | "iptablesNft" | "ip6tablesNft" | "nft" | "ipset")
-  | ("ipvs" | "wireguardAllowedIps" | "wireguardEndpoints");
+  | ("ipvs" | "wireguardAllowedIps" | "wireguardEndpoints" | "resolvConf" | "hosts");
+
+/** resolv.conf(5), hosts(5). */
+function resolvLine(line: string): boolean {
+  return /^(nameserver|search|domain|options|sortlist)\s/.test(line);
+}
+
+function hostsLine(line: string): boolean {
+  return /^\s*[0-9a-fA-F:][0-9a-fA-F.:]+\s+[\w.-]/.test(line);
+}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import { ENOENT, EPERM } from "../../agent/namespaces/libc.ts";
+import { EACCES, ENOENT, EPERM, ESRCH } from "../../agent/namespaces/libc.ts";
 import { capture } from "../../tests/snapshot_captures.ts";
 import { snapshotText, type Subject } from "./collect.ts";
 import { type Head, packingOf, readSnapshot } from "./format.ts";
@@ -37,6 +37,15 @@ const ANSWERS: Readonly<Record<string, string>> = {
   "save": "create s1 hash:ip\n",
 };
 
+/** What processes see; the container's has put a secret beside what it was given. */
+const FILES: Readonly<Record<string, string | number>> = {
+  "1 etc/resolv.conf": -ESRCH,
+  "2 etc/resolv.conf": "# by the kubelet\nnameserver 10.96.0.10\ntoken=s3cret\n" +
+    "search shop.svc.cluster.local svc.cluster.local\noptions ndots:5\n",
+  "2 etc/hosts": "127.0.0.1\tlocalhost\n# none\nroot:$6$x:1\nfe00::0 ip6-localnet\n",
+  "3 etc/resolv.conf": -EACCES,
+};
+
 /** A namespace in which every tool gives its capture, but those in `broken`. */
 function place(broken: Readonly<Record<string, Ran>> = {}): Place & { ran: string[] } {
   const ran: string[] = [];
@@ -44,6 +53,7 @@ function place(broken: Readonly<Record<string, Ran>> = {}): Place & { ran: strin
     ran,
     inum: 7,
     close() {},
+    fileOf: (pid, path) => FILES[`${pid} ${path}`] ?? -ENOENT,
     ids: (others) => new Map(others.map(({ inum }) => [inum, 0])),
     files: (paths) =>
       paths.map((path) =>
@@ -174,4 +184,25 @@ Deno.test("idOf reads RTM_NEWNSID, and takes nothing else for one", () => {
   assert.equal(idOf(answer.with(4, 2)), undefined);
   assert.equal(idOf(answer.slice(0, 22)), undefined);
   assert.equal(idOf(answer.with(20, 0).with(22, 9)), undefined);
+});
+
+Deno.test("a namespace has what its processes look names up by, and nothing else", async () => {
+  const of = async (...pids: readonly number[]) => {
+    const text = await textOf({ ...subject(place()), pids: [...pids] });
+    return readSnapshot(new TextEncoder().encode(text)).namespaces[0];
+  };
+  const found = await of(1, 2);
+  assert.equal(
+    found?.resolvConf,
+    "nameserver 10.96.0.10\nsearch shop.svc.cluster.local svc.cluster.local\noptions ndots:5\n",
+  );
+  assert.equal(found?.hosts, "127.0.0.1\tlocalhost\nfe00::0 ip6-localnet\n");
+  assert.equal((await of(1))?.resolvConf, "");
+  assert.equal((await of())?.resolvConf, undefined);
+  const refused = await of(3);
+  assert.equal(refused?.resolvConf, undefined);
+  assert.deepEqual(
+    refused?.missing.filter(({ part }) => part === "resolvConf").map(({ because }) => because),
+    ['Cannot read "etc/resolv.conf" of a process there: EACCES'],
+  );
 });

@@ -173,7 +173,7 @@ export const listenerShape = v.strictObject({
 /** How full the table of connections is, and what it may hold. */
 const conntrackShape = v.strictObject({ count: number, max: number });
 
-/** Every part of a namespace; one that is absent is in `missing`, unless `ABSENT_WHEN` says why. */
+/** Every part of a namespace; what is absent is in `missing`, or is of what is not there. */
 export const partShapes = {
   links: v.array(linkShape),
   routes: v.array(routeShape),
@@ -197,6 +197,9 @@ export const partShapes = {
   ipvs: text,
   wireguardAllowedIps: text,
   wireguardEndpoints: text,
+  /** What the namespace's processes look names up by. */
+  resolvConf: text,
+  hosts: text,
 } as const;
 
 /** The name of a part. */

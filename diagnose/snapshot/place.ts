@@ -12,6 +12,7 @@ import {
   open,
   readLink,
   readText,
+  readTextBelow,
 } from "../../agent/namespaces/libc.ts";
 import { namespaceIds } from "./nsid.ts";
 
@@ -32,6 +33,8 @@ export interface Place {
   /** `input` goes to its standard input; it must be short enough for a pipe, 64 KiB. */
   run(program: string, args: readonly string[], input?: string): Promise<Ran>;
   files(paths: readonly string[]): readonly (string | number)[];
+  /** The first bytes of a file as a process sees it, in its own root; a number is an errno. */
+  fileOf(pid: number, path: string, bytesMax: number): string | number;
   /** The numbers that this namespace has for others, by their inode numbers. */
   ids(others: readonly Place[]): ReadonlyMap<number, number>;
   readonly inum: number;
@@ -82,6 +85,10 @@ class Namespace implements OwnPlace {
 
   files(paths: readonly string[]): readonly (string | number)[] {
     return this.inside(() => paths.map((path) => readText(`/proc/${path}`)));
+  }
+
+  fileOf(pid: number, path: string, bytesMax: number): string | number {
+    return readTextBelow(`/proc/${pid}/root`, path, bytesMax);
   }
 
   ids(others: readonly Place[]): ReadonlyMap<number, number> {
