@@ -1,5 +1,12 @@
 import { deepEqual, ok } from "node:assert/strict";
-import { probesOn, type Report, supportPage } from "./vm/report.ts";
+import {
+  columnOf,
+  probesOn,
+  type Report,
+  SERIES,
+  supportColumn,
+  supportPage,
+} from "./vm/report.ts";
 import { ROOT } from "./tree.ts";
 
 const page = Deno.readTextFileSync(new URL("docs/support.md", ROOT));
@@ -34,7 +41,7 @@ Deno.test("the page of support says why hooks were passed over, by kernel and pr
     },
     listing: "",
     checks: [],
-    seconds: 1,
+    seconds: { all: 1 },
   });
   const made = supportPage({
     "5.10": report("5.10.0-1"),
@@ -45,4 +52,31 @@ Deno.test("the page of support says why hooks were passed over, by kernel and pr
   deepEqual(probesOn(made), ["fd", "loss"]);
   ok(made.includes("- 6.1, `loss`: No reasons here\n"));
   ok(made.includes("- newest, `loss`: passed over `loss`: It has 2 arguments, not 3\n"));
+});
+
+Deno.test("the page of support is read back, a kernel's column by itself", () => {
+  const report = (hooks: string): Report => ({
+    release: hooks,
+    probes: {
+      fd: { name: "fd", state: "Failed", because: `No ${hooks}` },
+      loss: { name: "loss", state: "Running", hooks },
+    },
+    listing: "",
+    checks: [],
+    seconds: { all: 1 },
+  });
+  const reports = {
+    "5.10": report("a"),
+    "6.1": report("b"),
+    "6.12": report("c"),
+    newest: report("d"),
+  };
+  const made = supportPage(reports);
+  for (const series of SERIES) {
+    deepEqual(columnOf(made, series), supportColumn(series, reports[series]));
+  }
+  deepEqual(columnOf(made, "6.1"), {
+    cells: { fd: "Failed", loss: "Running, `b`" },
+    reasons: ["- 6.1, `fd`: No b"],
+  });
 });

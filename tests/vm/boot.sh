@@ -3,11 +3,14 @@
 # Usage: tests/vm/boot.sh 5.10|6.1|6.12|newest COMMAND [ARGUMENT...]
 #
 # The guest sees this machine's root file system, read-only, below an overlay in its memory: it runs
-# what this machine has, and all it writes is lost. Its network card leads nowhere. Standard output,
+# what this machine has, and all it writes is lost. Its network cards lead nowhere; two of them are slow
+# to do what they are told (late_host.ts). Standard output,
 # standard error and the exit status are the command's; 125 says that the guest died, 124 that it took too
 # long (VM_SECONDS, 300 by default).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tools/versions.sh
+. "$here/../../tools/versions.sh"
 
 die() {
   echo "boot: $*" >&2
@@ -53,7 +56,7 @@ while read -r module; do
   echo "$plain" >>"$first/mods/list"
 done <"$work/modules"
 {
-  printf 'RELEASE=%q\nMODULES=%q\n' "$release" "$kernel/lib/modules/$release"
+  printf 'RELEASE=%q\nMODULES=%q\nTREE=%q\n' "$release" "$kernel/lib/modules/$release" "$PWD"
 } >"$first/vm/settings"
 # shellcheck disable=SC2016 # for the guest's shell
 {
@@ -77,6 +80,17 @@ for _ in {1..250}; do
 done
 [[ -S $work/root.sock ]] || die "Cannot share /: $(tail -n 3 "$work/virtiofsd.log")"
 
+# The two network cards whose addresses end in their delays, in milliseconds.
+late=()
+for ms in 37 137; do
+  late+=(-netdev "hubport,id=net$ms,hubid=$ms" -device
+    "virtio-net-pci,id=late$ms,netdev=net$ms,romfile=,mac=$(printf '02:00:00:00:00:%02x' "$ms")")
+done
+mkfifo "$work/monitor.log"
+"$DENO" run --quiet --no-check --cached-only --allow-read="$work" --allow-write="$work" \
+  "$here/late_host.ts" "$work/monitor.sock" "$work/monitor.log" >"$work/late_host.log" 2>&1 &
+children+=($!)
+
 # Not the CPU `max`: emulating AVX2 halves Deno's speed. Without cx16: QEMU 7.2 now and then gets the
 # flags of cmpxchg16b wrong, and the guest dies in its slab allocator.
 status=0
@@ -89,8 +103,11 @@ no_timer_check rcupdate.rcu_expedited=1 random.trust_cpu=on cryptomgr.notests i8
 i8042.nokbd 8250.nr_uarts=1" \
   -chardev "socket,id=root,path=$work/root.sock" \
   -device vhost-user-fs-pci,chardev=root,tag=hostroot \
-  -chardev "file,id=console,path=$work/console" -serial chardev:console -monitor none \
-  -netdev hubport,id=net,hubid=0 -device virtio-net-pci,netdev=net,romfile= \
+  -chardev "file,id=console,path=$work/console" -serial chardev:console \
+  -chardev "socket,id=monitor,path=$work/monitor.sock,server=on,wait=off,logfile=$work/monitor.log" \
+  -mon chardev=monitor,mode=control \
+  -netdev hubport,id=net,hubid=0 -device virtio-net-pci,netdev=net,romfile=,mac=02:00:00:00:00:00 \
+  "${late[@]}" \
   -device virtio-serial-pci -add-fd fd=3,set=1 -add-fd fd=4,set=2 \
   -chardev file,id=out,path=/dev/fdset/1,append=on -device virtserialport,chardev=out,name=out \
   -chardev file,id=err,path=/dev/fdset/2,append=on -device virtserialport,chardev=err,name=err \
@@ -102,7 +119,7 @@ wait "$machine" || status=$?
 [[ ! -s $work/status ]] || exit "$(<"$work/status")"
 {
   echo "boot: Cannot get a result from the guest: QEMU ended with $status; the end of its console:"
-  cat "$work/qemu.log"
+  cat "$work/qemu.log" "$work/late_host.log"
   tail -n 40 "$work/console"
 } >&2
 ((status != 124)) || exit 124

@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { type AgentUnderTest, eventually, type Lab, run, type SeenEvent } from "../host/lab.ts";
+import {
+  type AgentUnderTest,
+  eventually,
+  type Lab,
+  run,
+  type SeenEvent,
+  sleep,
+} from "../host/lab.ts";
 
 /** An emulated machine is some twenty times slower than its host. */
 const WAIT_MS = 20_000;
@@ -15,13 +22,62 @@ function total(events: readonly SeenEvent[]): number {
   return events.reduce((sum, { count }) => sum + count, 0);
 }
 
-/** The name of the guest's only virtio network device. */
-async function device(): Promise<string> {
+/** The name of the virtio network device whose answers are so late: `boot.sh` gives its address. */
+async function device(lateMs: number): Promise<string> {
+  const address = `02:00:00:00:00:${lateMs.toString(16).padStart(2, "0")}`;
   for await (const { name } of Deno.readDir("/sys/class/net")) {
+    const own = await Deno.readTextFile(`/sys/class/net/${name}/address`).catch(() => "");
     const driver = await Deno.readLink(`/sys/class/net/${name}/device/driver`).catch(() => "");
-    if (driver.endsWith("/virtio_net")) return name;
+    if (own.trim() === address && driver.endsWith("/virtio_net")) return name;
   }
-  throw new Error("Cannot find a virtio network device in the guest");
+  throw new Error(`Cannot find the virtio network device "${address}" in the guest`);
+}
+
+/** Told to the agent once each: a VLAN is one command, which its device answers so late. */
+const LATE = [
+  // A loaded machine makes it later still: by a second at most.
+  { ms: 37, vlans: 13, type: "VIRTCMDEXCUTE", long_ns: 1_000_000_000, figure: "slow_total" },
+  {
+    ms: 137,
+    vlans: 7,
+    type: "VIRTCMDEXCUTE_100MS",
+    long_ns: 100_000_000,
+    figure: "slow_100ms_total",
+  },
+] as const;
+/** Until a late device's host is ready to be late again. */
+const READY_MS = 500;
+
+/** VLANs on devices that are late to answer: each is an event, and a slow command. */
+async function lateCommands(
+  agent: AgentUnderTest,
+  check: (name: string, found: unknown, wanted: unknown) => void,
+  configure: (virtcmdlatency: string) => Promise<void>,
+): Promise<void> {
+  for (const { ms, vlans, type, long_ns, figure } of LATE) {
+    await configure(`{metrics: true, events: true, slow_ns: 10000000, long_ns: ${long_ns}}`);
+    const name = await device(ms);
+    for (let id = 2; id < 2 + vlans; id++) {
+      await sleep(READY_MS);
+      // The device is down, so that the kernel tells it nothing but this.
+      const [vlan, of] = [["name", `late${ms}.${id}`], ["type", "vlan", "id", `${id}`]];
+      await run("ip", "link", "add", "link", name, ...vlan, ...of);
+    }
+    const seen = async () =>
+      (await Promise.all(LATE.map(({ type }) => agent.events(`type=${type}`)))).flat()
+        .filter(({ network }) => network.interface === name);
+    const events = await eventually(seen, (all) => total(all) >= vlans, WAIT_MS);
+    const wrong = events.filter((event) =>
+      event.type !== type || !(Number(event.attributes["latency_ms"]) >= ms) ||
+      event.process?.comm !== "ip" || event.attributes["class"] !== "vlan"
+    );
+    const what = `virtcmdlatency, answers after ${ms} ms`;
+    check(`${what}, events`, `${total(events)} ${type}`, `${vlans} ${type}`);
+    check(`${what}, what events say`, JSON.stringify(wrong), "[]");
+    const labels = { device: name, class: "vlan" };
+    const found = (await agent.metrics()).sum(`podskoop_virtcmdlatency_${figure}`, labels);
+    check(`${what}, figure`, found, vlans);
+  }
 }
 
 /** VLANs on the device, on the host's side and in a namespace, where it has another name. */
@@ -29,8 +85,9 @@ export async function commands(
   lab: Lab,
   agent: AgentUnderTest,
   check: (name: string, found: unknown, wanted: unknown) => void,
+  configure: (virtcmdlatency: string) => Promise<void>,
 ): Promise<void> {
-  const first = await device();
+  const first = await device(0);
   // Gives each device that is up VLAN 0.
   await run("modprobe", "8021q");
   await run("ip", "link", "set", first, "up");
@@ -53,19 +110,8 @@ export async function commands(
       );
     const earlier = total(await seen());
     for (let id = from; id < from + vlans; id++) {
-      const vlan = [
-        "link",
-        "add",
-        "link",
-        name,
-        "name",
-        `vlan${id}`,
-        "type",
-        "vlan",
-        "id",
-        `${id}`,
-      ];
-      await run(program, ...args, ...vlan);
+      const [vlan, of] = [["name", `vlan${id}`], ["type", "vlan", "id", `${id}`]];
+      await run(program, ...args, "link", "add", "link", name, ...vlan, ...of);
     }
     const events = await eventually(seen, (all) => total(all) >= earlier + vlans, WAIT_MS);
     check(`virtcmdlatency, VLANs of ${name}`, await figure() - before, vlans);
@@ -77,4 +123,5 @@ export async function commands(
       `ip 0 ${pod === "" ? "host" : pod}`,
     );
   }
+  await lateCommands(agent, check, configure);
 }

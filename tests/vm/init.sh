@@ -28,6 +28,9 @@ $B mount -t devpts -o mode=620,ptmxmode=666 devpts $root/dev/pts
 $B mount -t tmpfs tmpfs $root/dev/shm
 $B mount -t tmpfs -o mode=755 tmpfs $root/run
 $B mount -t tmpfs tmpfs $root/tmp
+case $TREE in
+  /tmp/*) $B mkdir -p "$root$TREE" && $B mount --bind "/lower$TREE" "$root$TREE" ;;
+esac
 $B mount -t tmpfs tmpfs $root/vm
 $B cp -r /vm/. $root/vm/
 $B mount --bind "/lower$MODULES" "$root/lib/modules/$RELEASE"

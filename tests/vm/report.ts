@@ -20,7 +20,8 @@ export interface Report {
   /** What `podskoop probes` printed. */
   readonly listing: string;
   readonly checks: readonly Check[];
-  readonly seconds: number;
+  /** How long each part took in the guest, and `all`. */
+  readonly seconds: Readonly<Record<string, number>>;
 }
 
 /** The kernels of the matrix, oldest first; tests/vm/kernel.sh knows where each comes from. */
@@ -42,9 +43,10 @@ export function supportPage(reports: Readonly<Record<Series, Report>>): string {
 # Kernels
 
 Each probe on Debian's kernels: its state, and the set of hooks that it uses there. The matrix
-compares every figure of \`biolatency\`, \`packetloss\`, \`tcpreset\`, \`virtcmdlatency\`, \`fd\`
-and \`tcpsummary\` with the number of faults made, or with what the kernel's own tools say; of other
-probes, that they load and run.
+compares every figure of ${named("biolatency", "dns", "fd", "packetloss", "socketlatency")},
+${named("tcpreset", "tcpsummary", "virtcmdlatency")}, and the events of
+${named("kernellatency", "netiftxlat")}, with the number of faults made, or with what the kernel's
+own tools say; of other probes, that they load and run.
 
 ${table(["Probe", ...SERIES.map((series) => `${series} (\`${reports[series].release}\`)`)], rows)}
 
@@ -52,9 +54,10 @@ ${table(["Probe", ...SERIES.map((series) => `${series} (\`${reports[series].rele
 
 ${reasons.join("\n")}
 
-A kernel must publish its types (\`/sys/kernel/btf/vmlinux\`, CONFIG_DEBUG_INFO_BTF=y), as all of
-these do. A copy of them in a file is no way round: bpftool 7.5 cannot be told to load by one, and
-the kernel itself takes no program on \`tp_btf\`, \`fentry\` or an iterator without its own.
+All of these publish their types (\`/sys/kernel/btf/vmlinux\`, CONFIG_DEBUG_INFO_BTF=y). For a
+kernel that does not, \`--btf\` names a copy: docs/configuration.md says which probes it is enough
+for. The kernel itself takes no program on \`tp_btf\`, \`fentry\` or an iterator without its own
+types.
 
 # Container runtimes and clusters
 
@@ -72,6 +75,35 @@ the kernel itself takes no program on \`tp_btf\`, \`fentry\` or an iterator with
 /** The probes that the page has a row for. */
 export function probesOn(page: string): readonly string[] {
   return [...page.matchAll(/^\| `([a-z0-9_]+)` +\|/gm)].map(([, name = ""]) => name);
+}
+
+/** What the page says of one kernel. */
+export interface SupportColumn {
+  /** By probe: its state, and its hooks. */
+  readonly cells: Readonly<Record<string, string>>;
+  /** What is missing, and what was passed over. */
+  readonly reasons: readonly string[];
+}
+
+/** What a page says of one kernel. */
+export function columnOf(page: string, series: Series): SupportColumn {
+  const lines = page.split("\n");
+  const cells = lines.filter((line) => /^\| `\w+` /.test(line)).map((line) => {
+    const [, probe = "", ...states] = line.split("|").map((cell) => cell.trim());
+    return [probe.replaceAll("`", ""), states[SERIES.indexOf(series)] ?? ""];
+  });
+  const reasons = lines.filter((line) => line.startsWith(`- ${series}, `));
+  return { cells: Object.fromEntries(cells), reasons };
+}
+
+/** What the page should say of one kernel. */
+export function supportColumn(series: Series, report: Report): SupportColumn {
+  const cells = Object.entries(report.probes).map(([probe, unit]) => [probe, cell(unit)]);
+  return { cells: Object.fromEntries(cells), reasons: reasonsOf(series, report) };
+}
+
+function named(...probes: readonly string[]): string {
+  return probes.map((probe) => `\`${probe}\``).join(", ");
 }
 
 function cell(unit: UnitStatus | undefined): string {

@@ -4,7 +4,15 @@
  *
  * @module
  */
-import { type AgentUnderTest, eventually, Lab, type Node, sleep } from "../host/lab.ts";
+import {
+  type AgentUnderTest,
+  eventually,
+  Lab,
+  type Node,
+  run,
+  type SeenEvent,
+  sleep,
+} from "../host/lab.ts";
 import type { Check } from "./report.ts";
 
 /** An emulated machine is some twenty times slower than its host. */
@@ -12,6 +20,8 @@ const WAIT_MS = 20_000;
 /** What waits longer was made to. */
 const SLOW = "1";
 const FAMILIES = ["v4", "v6"] as const;
+/** How long a neighbour keeps its address to itself. */
+const HELD_MS = 1_500;
 
 type Operation = "read" | "write";
 type Protocol = "tcp" | "udp";
@@ -51,10 +61,24 @@ async function ways(agent: AgentUnderTest, at: Node, type: string): Promise<stri
   return [...new Set(ways)].sort().join(", ");
 }
 
+/** The right end knows the left one for good: it never asks for it, which would tell who asks. */
+async function neverAsks({ left, right }: Lab): Promise<void> {
+  const link: readonly { readonly address: string }[] = JSON.parse(
+    await run("ip", "-n", left.name, "-j", "link", "show", "cable0"),
+  );
+  for (const family of FAMILIES) {
+    await run(
+      ...["ip", "-n", right.name, "neighbour", "replace", left[family]] as const,
+      ...["lladdr", link[0]?.address ?? "", "dev", "cable0", "nud", "permanent"],
+    );
+  }
+}
+
 /** Seven datagrams to a neighbour that says its address only after a while. */
 async function unknownNeighbour(lab: Lab): Promise<void> {
   const right = (...command: [string, ...string[]]) => lab.inside(lab.right.name, ...command);
   const left = (...command: [string, ...string[]]) => lab.inside(lab.left.name, ...command);
+  await neverAsks(lab);
   const solicitations = ["-p", "icmpv6", "--icmpv6-type", "neighbour-solicitation", "-j", "DROP"];
   for (const family of ["ipv4", "ipv6"]) {
     await left("sysctl", "-qw", `net.${family}.neigh.cable0.mcast_solicit=30`);
@@ -65,9 +89,25 @@ async function unknownNeighbour(lab: Lab): Promise<void> {
   await Promise.all(
     FAMILIES.map((family) => lab.traffic(lab.left, "udp", lab.right[family], 7203, 7)),
   );
-  await sleep(1_500);
+  await sleep(HELD_MS);
   await right("sysctl", "-qw", "net.ipv4.conf.cable0.arp_ignore=0");
   await right("ip6tables", "-D", "INPUT", ...solicitations);
+}
+
+/** What kernellatency says of those datagrams: to wait for a neighbour is a stage of its own. */
+async function egress(agent: AgentUnderTest, { left, right }: Lab): Promise<readonly Check[]> {
+  const datagrams = async () =>
+    (await agent.events(`type=TXKERNEL_SLOW&pod=${left.name}`)).filter(({ destination }) =>
+      destination?.port === 7203
+    );
+  const sum = (events: readonly SeenEvent[]) => events.reduce((all, { count }) => all + count, 0);
+  const seen = await eventually(datagrams, (events) => sum(events) >= 14, WAIT_MS);
+  return FAMILIES.map((family) => {
+    const own = seen.filter(({ destination }) => destination?.address === right[family]);
+    const long = own.filter(({ attributes }) => Number(attributes["egress_ms"]) >= HELD_MS);
+    const name = `kernellatency, egress to an unknown neighbour, ${family}`;
+    return { name, found: `${sum(long)} of ${sum(own)}`, wanted: "7 of 7" };
+  });
 }
 
 /** Makes what waits, in a lab of its own, and says what the agent makes of it. */
@@ -93,6 +133,7 @@ export async function waits(agent: AgentUnderTest): Promise<readonly Check[]> {
   checks.push(await checked("14 slow of 28, 0 untimed", agent, lab.left, "write", "tcp"));
   await unknownNeighbour(lab);
   checks.push(await checked("14 slow of 26, 0 untimed", agent, lab.left, "write", "udp"));
+  checks.push(...await egress(agent, lab));
   for (
     const [at, to, type] of [
       [lab.right, lab.left, "SOCKETLAT_READSLOW"],
