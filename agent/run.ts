@@ -61,7 +61,7 @@ async function run({ configFile, overrides }: RunOptions): Promise<number> {
   setLevel(config.logLevel);
   log.info(`podskoop ${version} starts`, { kernel: Deno.osRelease(), node: config.nodeName });
 
-  const kernel = readKernel();
+  const kernel = readKernel(config.btf === undefined ? {} : { btf: config.btf });
   const pins = await takePins(config.pinDir, kernel, probes.map(({ name }) => name));
   const units = new Units({ probes, collectors, kernel, ...pins });
   const visitor = new NamespaceVisitor();

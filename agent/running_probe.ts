@@ -5,6 +5,7 @@
  * @module
  */
 import { type Layout, layoutOf } from "../bpf/btf.ts";
+import { contentsOf } from "../bpf/elf.ts";
 import type { Kernel } from "../bpf/kernel.ts";
 import { type Attached, loadObject, type ProgramStatistics } from "../bpf/object.ts";
 import type { PinnedMap } from "../bpf/maps.ts";
@@ -195,7 +196,10 @@ export class RunningProbe {
     { kernel, pinDir, readObject }: ProbeSurroundings,
   ): Promise<RunningProbe> {
     const object = await readObject(card.name, set.object);
-    const attached = await loadObject({ name: card.name, bytes: object, pinDir });
+    const { btfCopy } = kernel;
+    if (btfCopy !== undefined) refuseTyped(object, kernel);
+    const source = { name: card.name, bytes: object, pinDir };
+    const attached = await loadObject(btfCopy === undefined ? source : { ...source, btf: btfCopy });
     try {
       const probe = new RunningProbe({
         card,
@@ -497,6 +501,14 @@ function lackOf(set: HookSet, kernel: Kernel): string | undefined {
     if (lacking !== undefined) return lacking;
   }
   return undefined;
+}
+
+/** Throws for an object with a program that the kernel takes only with BTF of its own. */
+function refuseTyped(object: Uint8Array, kernel: Kernel): void {
+  for (const { section } of contentsOf(object).programs) {
+    const because = kernel.refuses(section);
+    if (because !== undefined) throw new Error(because);
+  }
 }
 
 function attachOutcome(set: HookSet, attached: Attached): Outcome {

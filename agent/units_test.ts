@@ -59,6 +59,7 @@ const KERNEL: Kernel = {
   btf: true,
   words: () => new Map(),
   lacks: (need) => `it has no ${"tracepoint" in need ? need.tracepoint : "kprobes"}`,
+  refuses: () => undefined,
 };
 
 function collectWith(units: Units): Collection {

@@ -13,6 +13,22 @@ const RUN_MS_MAX = 60_000;
 /** What is kept of either end of what it prints: a verifier's log may have 10,000 lines. */
 const KEPT_BYTES = 2_048;
 
+/**
+ * Shows what it runs a copy of the kernel's types where libbpf looks for them once the kernel has
+ * none of its own: in a mount namespace of its own, that nobody else sees. Its arguments are the
+ * copy, `uname -r`, and what to run.
+ */
+const WITH_BTF = 'exec 9<"$1" && mount -t tmpfs podskoop /boot && ' +
+  'ln -s /proc/self/fd/9 "/boot/vmlinux-$2" && shift 2 && exec "$@"';
+
+/** What to run, and how. */
+export interface ToolOptions {
+  /** The bpftool to run; default `bpftool`. */
+  readonly tool?: string;
+  /** A copy of the kernel's types, where it publishes none. */
+  readonly btf?: string;
+}
+
 /** How a run ended. */
 export interface ToolResult {
   readonly success: boolean;
@@ -27,9 +43,12 @@ export interface ToolResult {
  */
 export async function runBpftool(
   args: readonly string[],
-  tool: string = "bpftool",
+  { tool = "bpftool", btf }: ToolOptions = {},
 ): Promise<ToolResult> {
-  const child = start(tool, args);
+  const child = btf === undefined ? start(tool, args) : start("unshare", [
+    ...["--mount", "--propagation", "private", "sh", "-c", WITH_BTF, "sh"],
+    ...[btf, Deno.osRelease(), tool, ...args],
+  ]);
   const timer = setTimeout(() => child.kill("SIGKILL"), RUN_MS_MAX);
   try {
     const [stderr, stdout, status] = await Promise.all([
@@ -54,6 +73,13 @@ function start(tool: string, args: readonly string[]): Deno.ChildProcess {
     }).spawn();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (tool === "unshare") {
+      throw new UnavailableError(
+        'Cannot run "unshare", which shows bpftool a copy of BTF, as it is not installed',
+        "unshare",
+        "install the package util-linux",
+      );
+    }
     throw new UnavailableError(
       `Cannot run "${tool}" as it is not installed`,
       "bpftool",
@@ -94,6 +120,6 @@ function joined(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
  * @throws {UnavailableError} when it is not installed
  */
 export async function bpftoolVersion(tool: string = "bpftool"): Promise<string> {
-  const { output } = await runBpftool(["version"], tool);
+  const { output } = await runBpftool(["version"], { tool });
   return /\bv(\d+(?:\.\d+)+)/.exec(output)?.[1] ?? "unknown";
 }

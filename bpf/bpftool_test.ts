@@ -15,7 +15,7 @@ async function withTool(lines: number, use: (tool: string) => Promise<void>): Pr
 
 Deno.test("of a long log the head and the tail are kept, and the gap is a figure", async () => {
   await withTool(13_001, async (tool) => {
-    const { success, output } = await runBpftool(["prog"], tool);
+    const { success, output } = await runBpftool(["prog"], { tool });
     strictEqual(success, false);
     ok(output.startsWith("line 1 of the log\n") && output.endsWith("line 13001 of the log"));
     const gap = Number(/\[(\d+) bytes left out\]/.exec(output)?.[1]);
@@ -26,7 +26,7 @@ Deno.test("of a long log the head and the tail are kept, and the gap is a figure
 
 Deno.test("a short log is kept whole", async () => {
   await withTool(3, async (tool) => {
-    const { output } = await runBpftool([], tool);
+    const { output } = await runBpftool([], { tool });
     strictEqual(output, "line 1 of the log\nline 2 of the log\nline 3 of the log");
   });
 });

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import { btfOf, layoutOf } from "./btf.ts";
 import { contentsOf } from "./elf.ts";
-import { readKernelBtf } from "./kernel.ts";
+import { readKernelBtf } from "./kernel_btf.ts";
 import { compile } from "./testdata/compile.ts";
 
 const object = compile("counting", ["RING_BYTES=16384"]);

@@ -7,14 +7,15 @@
  *
  * @module
  */
-import { Btf, btfOf } from "./btf.ts";
+import type { Btf } from "./btf.ts";
 import { rootCgroup } from "./cgroup.ts";
 import { Attributes, BPF, bpf, buffer, close, cString, Errno, lockAnyMemory } from "./libc.ts";
+import { type BtfPlace, findKernelBtf, readKernelBtf } from "./kernel_btf.ts";
 import type { Need } from "./need.ts";
 
-/** Where to look; a test, or `--btf`, gives other places. */
+/** Where to look; a test gives other places. */
 export interface KernelOptions {
-  /** The kernel's BTF, raw or as an ELF file with a `.BTF` section. */
+  /** A copy of the kernel's BTF, if it publishes none: a file, or a directory of them. */
   readonly btf?: string;
   readonly sys?: string;
   readonly proc?: string;
@@ -24,8 +25,10 @@ export interface KernelOptions {
 export interface Kernel {
   /** As `uname -r` prints it. */
   readonly release: string;
-  /** It publishes its types, without which no object can be loaded. */
+  /** Its types are known, without which no object can be loaded. */
   readonly btf: boolean;
+  /** The copy of its types that stands for its own; undefined when it publishes them itself. */
+  readonly btfCopy?: string;
   /** Why there is no BTF, and what to do; undefined when there is. */
   readonly whyNoBtf?: string;
   /**
@@ -37,6 +40,8 @@ export interface Kernel {
   words(name: string): ReadonlyMap<number, string>;
   /** A sentence on what is missing for a hook, undefined when nothing is. */
   lacks(need: Need): string | undefined;
+  /** A sentence on why it takes no program in a section such as `tp_btf/kfree_skb`, likewise. */
+  refuses(section: string): string | undefined;
 }
 
 /** Reads what is needed of the running kernel, when it is needed. */
@@ -44,24 +49,16 @@ export function readKernel(options: KernelOptions = {}): Kernel {
   return new RunningKernel(options);
 }
 
-/**
- * The running kernel's BTF, or that in `path`.
- *
- * @throws {SyntaxError} when it makes no sense
- * @throws {Deno.errors.NotFound} when the kernel publishes none
- */
-export function readKernelBtf(path: string = "/sys/kernel/btf/vmlinux"): Btf {
-  const bytes = Deno.readFileSync(path);
-  const isElf = bytes[0] === 0x7f && bytes[1] === 0x45;
-  return isElf ? btfOf(bytes) : new Btf(bytes, `"${path}"`);
-}
+/** Sections of programs whose arguments have the types of the kernel's own BTF. */
+const TYPED = /^(tp_btf|fentry|fexit|fmod_ret|lsm|iter)(\.s)?\//;
 
 class RunningKernel implements Kernel {
   readonly release = Deno.osRelease();
   readonly btf: boolean;
+  readonly btfCopy?: string;
   readonly whyNoBtf?: string;
   readonly lockdown?: string;
-  readonly #btfPath: string;
+  readonly #given: string | undefined;
   readonly #sys: string;
   readonly #proc: string;
   readonly #words = new Map<string, ReadonlyMap<number, string>>();
@@ -70,14 +67,15 @@ class RunningKernel implements Kernel {
   #parsed: WeakRef<Btf> | undefined;
 
   constructor({ btf, sys = "/sys", proc = "/proc" }: KernelOptions) {
-    this.#btfPath = btf ?? `${sys}/kernel/btf/vmlinux`;
+    this.#given = btf;
     this.#sys = sys;
     this.#proc = proc;
     const lockdown = lockdownOf(`${sys}/kernel/security/lockdown`);
     if (lockdown !== undefined) this.lockdown = lockdown;
-    const why = this.#tryBtf();
-    this.btf = why === undefined;
-    if (why !== undefined) this.whyNoBtf = why;
+    const tried = this.#tryBtf();
+    this.btf = typeof tried !== "string";
+    if (typeof tried === "string") this.whyNoBtf = tried;
+    else if (tried.isCopy) this.btfCopy = tried.path;
   }
 
   words(name: string): ReadonlyMap<number, string> {
@@ -95,18 +93,24 @@ class RunningKernel implements Kernel {
     return this.#lacks.get(key);
   }
 
-  #tryBtf(): string | undefined {
+  refuses(section: string): string | undefined {
+    if (this.btfCopy === undefined || !TYPED.test(section)) return undefined;
+    return `The kernel takes no program on "${section}" as it has no BTF of its own`;
+  }
+
+  /** Where the BTF is, or why there is none. */
+  #tryBtf(): BtfPlace | string {
     try {
-      this.#types();
-      return undefined;
+      const place = findKernelBtf(this.#sys, this.release, this.#given);
+      try {
+        this.#parsed = new WeakRef(readKernelBtf(place.path));
+      } catch (error) {
+        if (!(error instanceof Error)) throw error;
+        return `Cannot read the kernel's BTF "${place.path}": ${error.message}`;
+      }
+      return place;
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) {
-        return `The kernel publishes no BTF: "${this.#btfPath}" is not there ` +
-          "(it takes a kernel built with CONFIG_DEBUG_INFO_BTF=y)";
-      }
-      if (error instanceof Error) {
-        return `Cannot read the kernel's BTF "${this.#btfPath}": ${error.message}`;
-      }
+      if (error instanceof Deno.errors.NotFound) return error.message;
       throw error;
     }
   }
@@ -114,18 +118,22 @@ class RunningKernel implements Kernel {
   #types(): Btf {
     const held = this.#parsed?.deref();
     if (held !== undefined) return held;
-    const parsed = readKernelBtf(this.#btfPath);
+    const parsed = readKernelBtf(this.btfCopy ?? `${this.#sys}/kernel/btf/vmlinux`);
     this.#parsed = new WeakRef(parsed);
     return parsed;
   }
 
   #look(need: Need): string | undefined {
     if ("tracepoint" in need) return this.#lacksTracepoint(need.tracepoint, need.arguments);
+    if ("kprobe" in need) return this.#lacksKprobe(need.kprobe);
+    if ("cgroup" in need) return this.#lacksCgroup();
+    if (this.btfCopy !== undefined) {
+      const [[what, name] = []] = Object.entries(need);
+      return `The kernel has no BTF of its own, which the ${what} "${name}" takes`;
+    }
     if ("fentry" in need) return this.#lacksFentry(need.fentry);
     if ("fexit" in need) return this.#lacksFentry(need.fexit);
     if ("function" in need) return this.#lacksFunction(need.function);
-    if ("kprobe" in need) return this.#lacksKprobe(need.kprobe);
-    if ("cgroup" in need) return this.#lacksCgroup();
     if (this.#types().has("func", `bpf_iter_${need.iterator}`)) return undefined;
     return `The kernel has no BPF iterator "${need.iterator}"`;
   }

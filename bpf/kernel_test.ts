@@ -85,9 +85,13 @@ Deno.test("kprobes are there when the kernel has their perf device", () => {
 });
 
 Deno.test("without BTF every need is lacking, and the reason says what kernel it takes", () => {
-  const bare = readKernel({ btf: "/nonexistent/vmlinux" });
+  const bare = readKernel({ sys: "/nonexistent" });
   strictEqual(bare.btf, false);
-  ok(/"\/nonexistent\/vmlinux" is not there .*CONFIG_DEBUG_INFO_BTF=y/.test(bare.whyNoBtf ?? ""));
+  ok(
+    /"\/nonexistent\/kernel\/btf\/vmlinux" is not there .*CONFIG_DEBUG_INFO_BTF=y.*--btf FILE/
+      .test(bare.whyNoBtf ?? ""),
+    bare.whyNoBtf,
+  );
   strictEqual(bare.lacks({ iterator: "task_file" }), bare.whyNoBtf);
   strictEqual(bare.words("skb_drop_reason").size, 0);
 });
@@ -96,7 +100,7 @@ Deno.test("BTF that makes no sense is a reason, not a crash", () => {
   const path = Deno.makeTempFileSync();
   try {
     Deno.writeTextFileSync(path, "not BTF at all, but long enough for a header");
-    const odd = readKernel({ btf: path });
+    const odd = readKernel({ btf: path, sys: "/nonexistent" });
     strictEqual(odd.btf, false);
     ok(/as it starts with 0x6f6e, not 0xeb9f$/.test(odd.whyNoBtf ?? ""), odd.whyNoBtf);
   } finally {
@@ -125,7 +129,8 @@ Deno.test("a function that only a module has is looked for in the modules' BTF",
   try {
     Deno.mkdirSync(`${sys}/kernel/btf`, { recursive: true });
     Deno.writeTextFileSync(`${sys}/kernel/btf/some_module`, "\0first\0some_module_function\0");
-    const modular = readKernel({ btf: "/sys/kernel/btf/vmlinux", sys });
+    Deno.symlinkSync("/sys/kernel/btf/vmlinux", `${sys}/kernel/btf/vmlinux`);
+    const modular = readKernel({ sys });
     const lacks = modular.lacks({ fentry: "some_module_function" });
     // What remains is whether this kernel takes fentry at all.
     ok(lacks === undefined || lacks.includes('fentry on "bpf_fentry_test1"'), lacks);
@@ -136,4 +141,22 @@ Deno.test("a function that only a module has is looked for in the modules' BTF",
   } finally {
     Deno.removeSync(sys, { recursive: true });
   }
+});
+
+Deno.test("a copy of BTF tells what the kernel has, and that it lacks what is typed", () => {
+  const copied = readKernel({ btf: "/sys/kernel/btf/vmlinux", sys: "/nonexistent" });
+  strictEqual(copied.btfCopy, "/sys/kernel/btf/vmlinux");
+  strictEqual(copied.lacks({ tracepoint: "kfree_skb", arguments: 3 }), undefined);
+  for (const need of [{ iterator: "task_file" }, { fentry: "ip_rcv" }, { fexit: "ip_rcv" }]) {
+    const [[what, name] = []] = Object.entries(need);
+    const wanted = `The kernel has no BTF of its own, which the ${what} "${name}" takes`;
+    strictEqual(copied.lacks(need), wanted);
+  }
+  strictEqual(
+    copied.refuses("tp_btf/kfree_skb"),
+    'The kernel takes no program on "tp_btf/kfree_skb" as it has no BTF of its own',
+  );
+  strictEqual(copied.refuses("raw_tp/kfree_skb"), undefined);
+  strictEqual(kernel.refuses("tp_btf/kfree_skb"), undefined);
+  strictEqual(kernel.btfCopy, undefined);
 });

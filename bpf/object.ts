@@ -33,6 +33,8 @@ export interface ObjectSource {
   readonly pinDir: string;
   /** The bpftool to run; default `bpftool`. */
   readonly tool?: string;
+  /** A copy of the kernel's types, where it publishes none. */
+  readonly btf?: string;
 }
 
 /** One program of an object. */
@@ -154,12 +156,15 @@ function inspect(
 }
 
 /** Loads and attaches by bpftool, without a file on any disk; returns what it printed. */
-async function load({ name, bytes, tool }: ObjectSource, dir: string): Promise<string> {
+async function load({ name, bytes, tool, btf }: ObjectSource, dir: string): Promise<string> {
   const fd = memoryFile(`${name}.bpf.o`, bytes);
   try {
     const file = `/proc/${Deno.pid}/fd/${fd}`;
     const args = ["prog", "loadall", file, `${dir}/progs`, "pinmaps", `${dir}/maps`, "autoattach"];
-    const { success, output } = await runBpftool(args, tool);
+    const { success, output } = await runBpftool(args, {
+      ...(tool === undefined ? {} : { tool }),
+      ...(btf === undefined ? {} : { btf }),
+    });
     if (success) return output;
     throw new LoadError(`Cannot load the BPF object "${name}": ${failure(output)}`, output);
   } finally {

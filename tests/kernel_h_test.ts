@@ -5,7 +5,7 @@
  */
 import { equal, notEqual, ok } from "node:assert/strict";
 import { layoutOf, type Member } from "@bpf/btf.ts";
-import { readKernelBtf } from "@bpf/kernel.ts";
+import { readKernelBtf } from "@bpf/kernel_btf.ts";
 import { ROOT } from "./tree.ts";
 
 const INCLUDE = new URL("bpf/include/", ROOT).pathname;

@@ -30,6 +30,11 @@ export function agentCommand(run: RunAgent): Command {
     .option("--pin-dir <dir>", "where BPF objects are pinned, below /sys/fs/bpf", parsePath)
     .option("--node-name <name>", "this node's name in metrics and events")
     .option(
+      "--btf <path>",
+      "copy of the kernel's BTF, if it has none: a file or directory",
+      parsePath,
+    )
+    .option(
       "--runtime-endpoint <endpoint>",
       "container runtime, such as unix:///run/containerd/containerd.sock",
       parseEndpoint,

@@ -98,9 +98,22 @@ Deno.test("a node that has everything is all ok, and each line says what is ther
   });
 });
 
+Deno.test("a copy of BTF stands for the kernel's own, if it is there", async () => {
+  const own = "/sys/kernel/btf/vmlinux";
+  const places = { btf: "/a.btf" };
+  const [copied, absent] = await Promise.all(
+    [{ "/a.btf": "" }, {}].map(async (files) =>
+      (await trouble({ files: { ...files, [own]: undefined }, places }))
+        .map(({ name, state, found }) => [name, state, found].join("; "))
+    ),
+  );
+  assert.deepEqual(copied, [`BTF; warn; ${own} is not there; "/a.btf" stands for it`]);
+  assert.deepEqual(absent, [`BTF; fail; ${own} is not there, and neither is "/a.btf"`]);
+});
+
 Deno.test("each miss is told with its state, what it disables, and what to do", async () => {
   const cases: readonly (readonly [Difference, string, Finding["state"], RegExp, RegExp])[] = [
-    [file("/sys/kernel/btf/vmlinux", undefined), "BTF", "fail", /all probes/, /CONFIG_DEBUG_INFO/],
+    [file("/sys/kernel/btf/vmlinux", undefined), "BTF", "fail", /all probes/, /a copy: --btf/],
     [
       file("/proc/sys/kernel/osrelease", "5.4.0-200-generic\n"),
       "kernel",

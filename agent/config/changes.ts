@@ -10,6 +10,7 @@ export const AT_START = [
   "dataDir",
   "pinDir",
   "nodeName",
+  "btf",
   "runtimeEndpoint",
   "kubernetes",
   "sidecar",

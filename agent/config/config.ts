@@ -34,6 +34,8 @@ export interface Config {
   readonly dataDir: string;
   readonly pinDir: string;
   readonly nodeName: string;
+  /** A copy of the kernel's types, for a kernel that publishes none: a file, or a directory. */
+  readonly btf?: string;
   /** The container runtime's socket, `unix:///PATH` or a path; without it, the usual places. */
   readonly runtimeEndpoint?: string;
   /** Watch the agent's own namespace alone, as a container of the pod that it is of. */

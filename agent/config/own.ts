@@ -40,6 +40,7 @@ export const ownSchema = mapping({
       v.regex(/^[\w.-]{1,253}$/, allowed("letters, digits, '.', '-' and '_', at most 253")),
     ),
   ),
+  btf: v.exactOptional(path),
   runtimeEndpoint: v.exactOptional(runtimeEndpoint),
   sidecar: v.exactOptional(flag),
   kubernetes: v.exactOptional(mapping({

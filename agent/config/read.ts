@@ -18,6 +18,7 @@ export type Overrides = Partial<
     | "dataDir"
     | "pinDir"
     | "nodeName"
+    | "btf"
     | "runtimeEndpoint"
     | "logLevel"
     | "sidecar"

@@ -12,7 +12,12 @@
 #include "sock.h"
 
 #ifdef UNTYPED_POINTERS
-#define FIELD(pointer, field) BPF_CORE_READ(pointer, field)
+/* The pointer by itself first: where it is kept is no structure of the kernel's. */
+#define FIELD(pointer, field)                               \
+	({                                                  \
+		const typeof(*(pointer)) *base = (pointer); \
+		BPF_CORE_READ(base, field);                 \
+	})
 #else
 #define FIELD(pointer, field) ((pointer)->field)
 #endif

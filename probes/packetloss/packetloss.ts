@@ -42,18 +42,20 @@ function reasons<const W extends readonly string[]>(words: W) {
   return { enum: "skb_drop_reason", prefix: REASON_PREFIX, words };
 }
 
+const REASONED = [{ tracepoint: "kfree_skb", arguments: 3 }] as const;
+const LOCATED = [{ tracepoint: "kfree_skb", arguments: 2 }] as const;
+const NO_REASONS = "This kernel gives no drop reasons (Linux 5.17 does): only netfilter's drops " +
+  "are told apart, by where they happen";
+
 export default defineProbe({
   name: "packetloss",
   summary: "Packets the kernel dropped: whose, why, and where in the kernel",
   byDefault: { metrics: true, events: true },
   hooks: [
-    { object: "packetloss", needs: [{ tracepoint: "kfree_skb", arguments: 3 }] },
-    {
-      object: "packetloss_location",
-      needs: [{ tracepoint: "kfree_skb", arguments: 2 }],
-      misses: "This kernel gives no drop reasons (Linux 5.17 does): only netfilter's drops are " +
-        "told apart, by where they happen",
-    },
+    { object: "packetloss", needs: REASONED },
+    { object: "packetloss_location", needs: LOCATED, misses: NO_REASONS },
+    { object: "packetloss_untyped", needs: REASONED },
+    { object: "packetloss_location_untyped", needs: LOCATED, misses: NO_REASONS },
   ],
   parameters: {
     events_per_second: {

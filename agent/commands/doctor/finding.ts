@@ -20,7 +20,7 @@ export interface Finding {
 }
 
 /** What the checks need to know of the configuration. */
-export type Places = Pick<Config, "listen" | "socket" | "dataDir" | "pinDir">;
+export type Places = Pick<Config, "listen" | "socket" | "dataDir" | "pinDir" | "btf">;
 
 /** Looks at one thing. */
 export type Check = (node: Node, places: Places) => Promise<Finding | readonly Finding[]>;

@@ -9,6 +9,8 @@
 import { type Check, fail, type Finding, ok, warn } from "./finding.ts";
 import { atLeast } from "./finding.ts";
 
+const OWN_BTF = "/sys/kernel/btf/vmlinux";
+
 /** Capabilities, by the bit that linux/capability.h gives each, and what of podskoop needs it. */
 const CAPABILITIES: readonly { bit: bigint; name: string; disables: string; needed: boolean }[] = [
   { bit: 39n, name: "CAP_BPF", disables: "loading probes", needed: true },
@@ -99,13 +101,23 @@ export const kernel: Check = async (node) => {
 };
 
 /** The kernel's own types, without which nothing finds its way in a running kernel. */
-export const btf: Check = async (node) =>
-  await node.exists("/sys/kernel/btf/vmlinux") ? ok("BTF", "/sys/kernel/btf/vmlinux") : fail(
+export const btf: Check = async (node, { btf }) => {
+  if (await node.exists(OWN_BTF)) return ok("BTF", OWN_BTF);
+  if (btf !== undefined && await node.exists(btf)) {
+    return warn(
+      "BTF",
+      `${OWN_BTF} is not there; "${btf}" stands for it`,
+      "probes without hooks on raw_tp, kprobe or cgroups",
+      "run a kernel built with CONFIG_DEBUG_INFO_BTF=y",
+    );
+  }
+  return fail(
     "BTF",
-    "/sys/kernel/btf/vmlinux is not there",
+    `${OWN_BTF} is not there${btf === undefined ? "" : `, and neither is "${btf}"`}`,
     "all probes",
-    "mount sysfs on /sys, or run a kernel built with CONFIG_DEBUG_INFO_BTF=y",
+    "mount sysfs on /sys, run a kernel built with CONFIG_DEBUG_INFO_BTF=y, or name a copy: --btf",
   );
+};
 
 /** Symbols, without which events have addresses in place of names. */
 export const kptrRestrict: Check = async (node) => {
