@@ -4,7 +4,7 @@
 # Usage: tools/setup.sh [run|test|e2e|vm|node]
 #   run   to build and run it; the default
 #   test  that, and what the tests need
-#   e2e   that of test, and a container runtime for the tests with real pods
+#   e2e   that of test, a container runtime for the tests with real pods, and a browser
 #   vm    what building takes, and what the tests on other kernels need
 #   node  what the binary calls on a node, and nothing to build with
 set -euo pipefail
@@ -144,7 +144,10 @@ case $what in
   node) install_packages "${NODE_PACKAGES[@]}" ;;
   run) install_packages "${RUN_PACKAGES[@]}" ;;
   test) install_packages "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}" ;;
-  e2e) install_packages "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${E2E_PACKAGES[@]}" ;;
+  e2e)
+    install_packages "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${E2E_PACKAGES[@]}" \
+      "${BROWSER_PACKAGES[@]}"
+    ;;
   vm) install_packages "${RUN_PACKAGES[@]}" "${VM_PACKAGES[@]}" ;;
 esac
 install_bpftool

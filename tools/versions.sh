@@ -41,6 +41,8 @@ TEST_PACKAGES=(
 )
 # What the tests with real pods take: a container runtime, a network for it, and a program to run.
 E2E_PACKAGES=(containerd runc containernetworking-plugins busybox-static)
+# What the tests that open pages take: a browser, and letters to draw.
+BROWSER_PACKAGES=(chromium-headless-shell fonts-dejavu-core)
 # What `make test-vm` boots Debian's kernels with; tests/vm/ has the rest.
 VM_PACKAGES=(
   qemu-system-x86 qemu-system-common busybox-static cpio kmod

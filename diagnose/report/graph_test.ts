@@ -124,9 +124,22 @@ Deno.test("the page says what to do, and forbids itself everything", () => {
   const html = htmlText(made("b", false));
   assert.match(html, /^<!DOCTYPE html>/);
   assert.match(html, /content="default-src 'none'; style-src 'unsafe-inline'"/);
-  assert.match(html, /<h1 class="blocked">blocked at netns b: nothing listens on tcp port 80/);
-  assert.match(html, /<dt>confirm<\/dt><dd><code>ip netns exec b ss -Hlnt sport = :80<\/code>/);
+  assert.match(html, /<header class="blocked"><span class="verdict">blocked</);
+  assert.match(html, /<h1>at netns b: nothing listens on tcp port 80/);
+  assert.match(
+    html,
+    /<dt>confirm<\/dt><dd class="do"><code>ip netns exec b ss -Hlnt sport = :80<\/code>/,
+  );
   assert.match(html, /<summary>Request: blocked<\/summary>/);
+});
+
+Deno.test("the page sets prediction and reality side by side", () => {
+  const seen = [{ by: "event", where: "netns b", text: "dropped <here>" }] as const;
+  const verification = { outcome: "silence", agrees: false, text: "a real SYN was lost", seen };
+  const html = htmlText({ ...made(), verification });
+  assert.match(html, /<th>the walk<\/th><td class="reachable">reachable<\/td>/);
+  assert.match(html, /<th>a real packet<\/th><td class="blocked">a real SYN was lost<\/td>/);
+  assert.match(html, /<th>event<\/th><td>netns b: dropped &#60;here&#62;<\/td>/);
 });
 
 Deno.test("the predecessor's document has its keys, and no null", () => {

@@ -33,9 +33,9 @@ interface Box {
   readonly lines: readonly string[];
 }
 
-/** The drawing, as a document of its own. */
-export function svgText(graph: Graph): string {
-  const boxes = boxesOf(graph.places);
+/** The drawing, as a document of its own; `titled` unless its title is around it. */
+export function svgText(graph: Graph, titled = true): string {
+  const boxes = boxesOf(graph.places, titled ? TOP : GAP / 2);
   const around = graph.hops.filter((hop) => !isNext(boxes, hop));
   const last = boxes.at(-1);
   const height = (last === undefined ? TOP : last.top + last.height) + GAP / 2;
@@ -44,11 +44,15 @@ export function svgText(graph: Graph): string {
     `<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 ${width} ${height}" ` +
     `width="${width}" height="${height}" font-family="system-ui, sans-serif" font-size="13">`,
     `<title>${escaped(graph.title)}</title>`,
-    `<rect width="100%" height="100%" fill="#ffffff"/>`,
+    `<rect class="paper" width="100%" height="100%" fill="#ffffff"/>`,
     markers(),
-    `<text x="${BOX.left}" y="24" font-weight="600">${
-      escaped(cut(graph.title, TITLE_CHARACTERS_MAX))
-    }</text>`,
+    ...(titled
+      ? [
+        `<text x="${BOX.left}" y="24" font-weight="600">${
+          escaped(cut(graph.title, TITLE_CHARACTERS_MAX))
+        }</text>`,
+      ]
+      : []),
     ...boxes.map(boxText),
     ...graph.hops.filter((hop) => isNext(boxes, hop)).map((hop, index, all) =>
       straight(boxes, hop, all.findIndex((each) => pair(each) === pair(hop)) !== index)
@@ -63,8 +67,8 @@ function pair({ from, to }: Hop): string {
   return [from, to].sort().join();
 }
 
-function boxesOf(places: readonly Place[]): readonly Box[] {
-  let top = TOP;
+function boxesOf(places: readonly Place[], first: number): readonly Box[] {
+  let top = first;
   return places.map((place, index) => {
     const shown = place.does.slice(0, STEPS_SHOWN_MAX);
     const more = place.does.length - shown.length;
@@ -82,13 +86,14 @@ function boxText({ place: { label, node, kind, standing }, top, height, lines }:
   const where = kind === "namespace" ? ` on ${node}` : "";
   const dash = kind === "end" ? ` stroke-dasharray="5 3"` : "";
   return [
-    `<g><rect x="${BOX.left}" y="${top}" width="${BOX.width}" height="${height}" rx="6" ` +
+    `<g><rect class="place ${standing}" x="${BOX.left}" y="${top}" ` +
+    `width="${BOX.width}" height="${height}" rx="6" ` +
     `fill="${fill}" stroke="${line}"${dash}/>`,
     `<text x="${BOX.left + 12}" y="${top + 20}" font-weight="600" fill="#1b1b1b">` +
     `${escaped(cut(`${mark}${label}${where}`))}</text>`,
     ...lines.map((text, index) =>
       `<text x="${BOX.left + 12}" y="${top + BOX.head + 12 + index * BOX.line}" ` +
-      `font-size="12" fill="#444444">${escaped(cut(text))}</text>`
+      `class="small" font-size="12" fill="#444444">${escaped(cut(text))}</text>`
     ),
     "</g>",
   ].join("\n");
@@ -113,7 +118,7 @@ function straight(boxes: readonly Box[], hop: Hop, isSecond: boolean): string {
   const [y1, y2] = down ? [from.top + from.height, to.top - 2] : [from.top, to.top + to.height + 2];
   const label = hop.label === ""
     ? ""
-    : `<text x="${x + 8}" y="${(y1 + y2) / 2 + 4}" font-size="11" fill="#666666">` +
+    : `<text x="${x + 8}" y="${(y1 + y2) / 2 + 4}" class="small" font-size="11" fill="#666666">` +
       `${escaped(cut(hop.label))}</text>`;
   return `<path d="M ${x} ${y1} L ${x} ${y2}" ${stroke(hop)}/>${label}`;
 }
@@ -133,14 +138,16 @@ function curved(boxes: readonly Box[], hop: Hop, lane: number): string {
 
 function stroke({ standing, direction }: Hop): string {
   const dash = direction === "answer" ? ` stroke-dasharray="6 4"` : "";
-  return `fill="none" stroke="${COLOURS[standing].line}" stroke-width="1.5"${dash} ` +
+  return `class="hop ${standing}" fill="none" stroke="${
+    COLOURS[standing].line
+  }" stroke-width="1.5"${dash} ` +
     `marker-end="url(#${standing})"`;
 }
 
 function markers(): string {
   const all = Object.entries(COLOURS).map(([name, { line }]) =>
     `<marker id="${name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" ` +
-    `orient="auto"><path d="M 0 0 L 8 4 L 0 8 z" fill="${line}"/></marker>`
+    `orient="auto"><path class="tip ${name}" d="M 0 0 L 8 4 L 0 8 z" fill="${line}"/></marker>`
   );
   return `<defs>${all.join("")}</defs>`;
 }

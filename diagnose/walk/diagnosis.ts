@@ -40,6 +40,14 @@ export interface Verification {
   /** Whether that is what the walk said; absent where it said nothing, or nothing was sent. */
   readonly agrees?: boolean;
   readonly text: string;
+  /**
+   * What the kernel counted meanwhile, and the agent's probes saw, where the packet may have been.
+   */
+  readonly seen?: readonly {
+    readonly by: "counter" | "event";
+    readonly where: string;
+    readonly text: string;
+  }[];
 }
 
 /** What came of it. */
