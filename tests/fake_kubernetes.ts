@@ -7,7 +7,11 @@
 
 /** An object of the API, as far as the server itself looks into it. */
 export interface FakeObject {
-  readonly metadata: { readonly uid: string; readonly resourceVersion?: string };
+  readonly metadata: {
+    readonly uid: string;
+    readonly resourceVersion?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
   readonly spec?: { readonly nodeName?: string; readonly [key: string]: unknown };
 }
 
@@ -58,6 +62,8 @@ export class FakeKubernetes implements AsyncDisposable {
   };
   /** Paths that answer 403. */
   readonly forbidden = new Set<string>();
+  /** What is answered at paths of which there is no list. */
+  readonly answers = new Map<string, (request: Request) => Response | Promise<Response>>();
   /** The token that is taken. */
   token = "right";
   /** Requests, as `list /api/v1/pods`. */
@@ -155,6 +161,8 @@ export class FakeKubernetes implements AsyncDisposable {
       return refusal(401, "Unauthorized");
     }
     if (this.forbidden.has(pathname)) return refusal(403, `cannot ${verb} "${pathname}"`);
+    const own = this.answers.get(pathname);
+    if (own !== undefined) return await own(request);
     const odd = this.misdeeds[verb].shift();
     if (odd?.kind === "status") return refusal(odd.status, "as told", odd.retryAfter);
     if (odd?.kind === "hang") {
@@ -176,7 +184,10 @@ export class FakeKubernetes implements AsyncDisposable {
 
   #list(path: string, query: URLSearchParams): string | Response {
     const node = nodeOf(query);
-    const all = Array.from(this.#all(path).values()).filter((each) => isOn(each, node));
+    const [, label, value] = /^(.*)=(.*)$/.exec(query.get("labelSelector") ?? "") ?? [];
+    const all = Array.from(this.#all(path).values()).filter((each) =>
+      isOn(each, node) && (label === undefined || each.metadata.labels?.[label] === value)
+    );
     const limit = Number(query.get("limit") ?? Infinity);
     const [version = `${this.#version}`, from = "0"] = query.get("continue")?.split("/") ?? [];
     if (Number(version) < this.#compacted) return refusal(410, "The continue token is too old");

@@ -32,12 +32,16 @@ const FRUITLESS_MAX = 3;
 
 /** HTTP's status for a place that the server no longer knows. */
 const GONE = 410;
+/** HTTP's status for a kind or a version that the server does not have. */
+const NOT_FOUND = 404;
 
 /** A kind of objects, and which of them. */
 export interface Kind<T> {
   /** `pods`, for the words of an outcome. */
   readonly name: string;
   readonly path: string;
+  /** Where a server has them that does not know that path yet. */
+  readonly earlierPath?: string;
   readonly parameters?: Readonly<Record<string, string>>;
   /**
    * What is kept of an object; undefined if nothing is.
@@ -94,6 +98,8 @@ export class Reflector<T> {
   #outcome: Outcome = { state: "absent", because: "The Kubernetes API has not been asked yet" };
   /** Whether what is held is known to be what there is. */
   #current = false;
+  /** Where they are asked for. */
+  #path: string;
   /** Tries since the last that led to something. */
   #tries = 0;
   #fruitless = 0;
@@ -108,6 +114,7 @@ export class Reflector<T> {
   constructor(client: ApiClient, kind: Kind<T>, store: Store<T>, times: ReflectorTimes = {}) {
     this.#client = client;
     this.#kind = kind;
+    this.#path = kind.path;
     this.#store = store;
     this.#times = times;
     this.ended = this.#run();
@@ -165,9 +172,11 @@ export class Reflector<T> {
   #failed(error: unknown): void {
     const because = error instanceof Error ? error.message : String(error);
     const isGone = error instanceof ApiError && error.status === GONE;
-    if (isGone || !this.#current && this.#tries > 0) log.debug(because);
+    const isUnknown = error instanceof ApiError && error.status === NOT_FOUND &&
+      this.#takeOtherPath();
+    if (isGone || isUnknown || !this.#current && this.#tries > 0) log.debug(because);
     else log.warn(because);
-    if (isGone || ++this.#fruitless >= FRUITLESS_MAX) {
+    if (isGone || isUnknown || ++this.#fruitless >= FRUITLESS_MAX) {
       this.#version = undefined;
       this.#fruitless = 0;
     }
@@ -177,6 +186,14 @@ export class Reflector<T> {
     this.#outcome = { state: "failed", because };
     // A connection on which nothing comes any more would fail the next try too.
     if (!(error instanceof ApiError)) this.#client.renew();
+  }
+
+  /** Takes the other version's path, where there is one; a server may become a newer one. */
+  #takeOtherPath(): boolean {
+    const { path, earlierPath } = this.#kind;
+    if (earlierPath === undefined) return false;
+    this.#path = this.#path === path ? earlierPath : path;
+    return true;
   }
 
   /** Milliseconds until the next try. */
@@ -277,8 +294,7 @@ export class Reflector<T> {
   }
 
   #query(parameters: Readonly<Record<string, string>>): Query {
-    const { path, parameters: own } = this.#kind;
-    return { path, parameters: { ...own, ...parameters } };
+    return { path: this.#path, parameters: { ...this.#kind.parameters, ...parameters } };
   }
 
   async #sleep(milliseconds: number): Promise<void> {

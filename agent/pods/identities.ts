@@ -191,20 +191,28 @@ export class Identities {
 
   /**
    * Who has an address. As seen from the namespace `from`, where given: its own addresses,
-   * loopback's too, are its own. An address that several namespaces have is nobody's.
+   * loopback's too, are its own, but for a service's: kube-proxy with IPVS and caches of names on
+   * the node have these on devices of theirs. An address that several namespaces have is nobody's.
    */
   owner(address: string, from?: NetnsKey): AddressOwner | undefined {
     const near = from === undefined ? undefined : this.#table.lookup(from);
-    if (near !== undefined && (isLoopback(address) || hasAddress(near, address))) {
+    if (isLoopback(address)) return near === undefined ? undefined : this.#ownerAs(near);
+    const told = this.#told(address);
+    if (near !== undefined && told?.service === undefined && hasAddress(near, address)) {
       return this.#ownerAs(near);
     }
-    if (isLoopback(address)) return undefined;
+    if (told !== undefined) return told;
+    const namespace = this.#nodeIndex().owner(address);
+    return namespace === undefined ? undefined : this.#ownerAs(namespace);
+  }
+
+  /** What the sources say of an address. */
+  #told(address: string): AddressOwner | undefined {
     for (const source of this.#sources) {
       const owner = source.owner?.(address);
       if (owner !== undefined) return owner;
     }
-    const namespace = this.#nodeIndex().owner(address);
-    return namespace === undefined ? undefined : this.#ownerAs(namespace);
+    return undefined;
   }
 
   /** The name of a network device in a namespace. */

@@ -26,7 +26,8 @@ function nodeWithMounts(mountinfo: string, sources: readonly IdentitySource[]) {
   Deno.writeTextFileSync(`${proc.path}/self/mountinfo`, mountinfo);
   proc.put(1, { comm: "init", netns: HOST });
   const visitor = new FakeVisitor();
-  visitor.there.set(HOST, { cookie: 1n, interfaces: [device(1, "eth0", "192.0.2.1")] });
+  const ipvs = device(9, "kube-ipvs0", "10.96.0.1", "10.96.0.7");
+  visitor.there.set(HOST, { cookie: 1n, interfaces: [device(1, "eth0", "192.0.2.1"), ipvs] });
   const clock = { now: 1000 };
   const now = () => clock.now;
   const table = new NamespaceTable({ visitor, proc: proc.path, now, handles: false });
@@ -323,6 +324,10 @@ Deno.test("identities find the owner of an address, unless several have it", asy
   assert.deepEqual(identities.owner("10.96.0.1"), {
     service: { namespace: "default", name: "kubernetes" },
   });
+  // The node has it on a device, for IPVS; it is the service's all the same.
+  const fromHost = { inum: HOST, cookie: 1n };
+  assert.deepEqual(identities.owner("10.96.0.1", fromHost), identities.owner("10.96.0.1"));
+  assert.deepEqual(identities.owner("10.96.0.7", fromHost), { node: "node-1" });
   assert.equal(identities.interfaceName(fromB, 3), "eth1");
   assert.equal(identities.interfaceName(fromB, 4), undefined);
 });

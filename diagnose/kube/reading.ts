@@ -19,6 +19,8 @@ const LISTS = [
   ["Node", "/api/v1/nodes"],
   ["Service", "/api/v1/services"],
   ["EndpointSlice", "/apis/discovery.k8s.io/v1/endpointslices"],
+  // Before Kubernetes 1.21; asked for only where the other is not known.
+  ["EndpointSlice", "/apis/discovery.k8s.io/v1beta1/endpointslices"],
   ["NetworkPolicy", "/apis/networking.k8s.io/v1/networkpolicies"],
   ["AdminNetworkPolicy", "/apis/policy.networking.k8s.io/v1alpha1/adminnetworkpolicies"],
   [
@@ -60,7 +62,11 @@ const groups = v.object({
  */
 export async function clusterObjects(client: Pick<ApiClient, "read">): Promise<ReadObjects> {
   const read = { objects: new Array<KubeObject>(), mistakes: new Array<string>() };
-  for (const [kind, path] of LISTS) await readList(client, { kind }, path, read);
+  const taken = new Set<string>();
+  for (const [kind, path] of LISTS) {
+    if (taken.has(kind)) continue;
+    if (await readList(client, { kind }, path, read)) taken.add(kind);
+  }
   const there = await groupVersions(client, read.mistakes);
   for (const [kind, path] of SOME_LISTS) {
     if (there.has(kind.apiVersion)) await readList(client, kind, path, read);
@@ -68,12 +74,13 @@ export async function clusterObjects(client: Pick<ApiClient, "read">): Promise<R
   return read;
 }
 
+/** Reads one list; whether there is one. */
 async function readList(
   client: Pick<ApiClient, "read">,
   kind: Kind,
   path: string,
   { objects, mistakes }: { readonly objects: KubeObject[]; readonly mistakes: string[] },
-): Promise<void> {
+): Promise<boolean> {
   try {
     let token = "";
     do {
@@ -84,18 +91,20 @@ async function readList(
       takeObjects(parsed.output.items, kind, objects, mistakes);
       token = parsed.output.metadata.continue;
     } while (token !== "");
+    return true;
   } catch (error) {
     if (kind.kind === "Pod") throw error;
-    passOver(error, mistakes);
+    return passOver(error, mistakes);
   }
 }
 
-/** What is not there is nothing; what may not be read is told; all else is an error. */
-function passOver(error: unknown, mistakes: string[]): void {
+/** What is not there is nothing, and false; what may not be read is told; all else is an error. */
+function passOver(error: unknown, mistakes: string[]): boolean {
   if (!(error instanceof ApiError)) throw error;
-  if (error.status === NOT_FOUND) return;
+  if (error.status === NOT_FOUND) return false;
   if (error.status !== FORBIDDEN) throw error;
   mistakes.push(error.message);
+  return true;
 }
 
 /** The groups that this API has, each with its version. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { ApiError } from "@agent/kubernetes/client.ts";
+import { madeSlice } from "../../tests/made_kubernetes.ts";
 import { nameOf } from "./objects.ts";
 import { clusterObjects } from "./reading.ts";
 
@@ -44,7 +45,7 @@ Deno.test("a cluster's objects are read page by page, without those it does not 
   ]);
   assert.equal(mistakes.length, 1);
   assert.equal(fake.asked.filter((path) => path === PODS).length, 2);
-  assert.equal(fake.asked.length, 10);
+  assert.equal(fake.asked.length, 11);
 });
 
 Deno.test("what may not be read is told; without pods there is nothing to say", async () => {
@@ -70,4 +71,15 @@ Deno.test("kinds that only some networks have are asked for where their group is
   ]);
   assert.deepEqual(mistakes, [`Cannot ask for ${calico}/globalnetworkpolicies: HTTP 403`]);
   assert.equal(fake.asked.some((path) => path.includes("cilium")), false);
+});
+
+Deno.test("endpoint slices are those of the newest version that the API has, once", async () => {
+  const slice = madeSlice("web", "10.244.0.7");
+  const path = (version: string) => `/apis/discovery.k8s.io/${version}/endpointslices`;
+  for (const versions of [["v1"], ["v1beta1"], ["v1", "v1beta1"]]) {
+    const lists = Object.fromEntries(versions.map((each) => [path(each), [slice]]));
+    const { objects } = await clusterObjects(api({ [PODS]: pods, ...lists }));
+    const slices = objects.filter(({ kind }) => kind === "EndpointSlice");
+    assert.equal(slices.length, 1, versions.join());
+  }
 });

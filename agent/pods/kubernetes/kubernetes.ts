@@ -204,6 +204,8 @@ const NODES: Kind<Named> = { name: "nodes", path: "/api/v1/nodes", read: readNod
 const SLICES: Kind<Named> = {
   name: "endpoint slices",
   path: "/apis/discovery.k8s.io/v1/endpointslices",
+  // Before Kubernetes 1.21; what is read of it has the same form.
+  earlierPath: "/apis/discovery.k8s.io/v1beta1/endpointslices",
   read: readSlice,
 };
 

@@ -140,6 +140,25 @@ Deno.test("kubernetes goes on with the rest when it may not read all of the clus
   await s.works();
 });
 
+Deno.test("kubernetes asks a server of before 1.21 for what slices it has", async () => {
+  await using fake = new FakeKubernetes();
+  fake.put(PODS, WEB);
+  const earlier = SLICES.replace("/v1/", "/v1beta1/");
+  fake.put(earlier, madeSlice("web", "203.0.113.5"));
+  const none = { kind: "Status", message: "the server could not find the requested resource" };
+  fake.answers.set(SLICES, () => Response.json(none, { status: 404 }));
+  using s = sourceOf(fake, "cluster");
+  await s.works();
+  assert.deepEqual(s.source.owner("203.0.113.5"), { service: { namespace: "shop", name: "web" } });
+  // It is replaced by a newer one.
+  fake.answers.clear();
+  fake.put(SLICES, madeSlice("cart", "203.0.113.7"));
+  fake.answers.set(earlier, () => Response.json(none, { status: 404 }));
+  fake.breakWatches();
+  await until("newer", () => s.source.owner("203.0.113.7")?.service?.name === "cart");
+  await s.works();
+});
+
 Deno.test("kubernetes keeps its names while the API is away, and tells their age", async () => {
   await using fake = new FakeKubernetes();
   fake.put(PODS, WEB);
