@@ -13,6 +13,12 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { log } from "./log.ts";
 import type { Reviews } from "./reviews.ts";
 
+/**
+ * What is said in the header `Authorization`, where that does not arrive: the Kubernetes API server
+ * keeps that one to itself when it passes a request on to a pod.
+ */
+export const PROXIED_AUTHORIZATION = "podskoop-authorization";
+
 /** What someone may do: an admin may do all that a reader may. */
 export type Role = "reader" | "admin";
 

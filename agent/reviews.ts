@@ -50,11 +50,18 @@ export function inClusterApi(folder = ACCOUNT): KubernetesApi | undefined {
   };
 }
 
+/**
+ * Whom a token may be for, beside the API server: one that was asked of it for this audience is
+ * worth nothing but here.
+ */
+export const AUDIENCE = "podskoop";
+
 const extra = v.record(v.string(), v.array(v.string()));
 
 const tokenReview = v.object({
   status: v.object({
     authenticated: v.optional(v.boolean(), false),
+    audiences: v.nullish(v.array(v.string()), []),
     user: v.optional(v.object({
       username: v.optional(v.string(), ""),
       uid: v.optional(v.string(), ""),
@@ -139,11 +146,17 @@ export class Reviews {
   }
 
   async #review(token: string, verb: string, path: string): Promise<Verdict> {
-    const { status: { authenticated, user } } = v.parse(
+    const isOurs = isFor(token, AUDIENCE);
+    const { status: { authenticated, audiences, user } } = v.parse(
       tokenReview,
-      await this.#post("authentication.k8s.io/v1", "tokenreviews", "TokenReview", { token }),
+      await this.#post("authentication.k8s.io/v1", "tokenreviews", "TokenReview", {
+        token,
+        ...(isOurs ? { audiences: [AUDIENCE] } : {}),
+      }),
     );
     if (!authenticated || user === undefined) return "unknown";
+    // One that does not know of audiences takes the token for one of its own.
+    if (isOurs && !audiences?.includes(AUDIENCE)) return "unknown";
     const { username, ...others } = user;
     const { status } = v.parse(
       accessReview,
@@ -188,5 +201,22 @@ export class Reviews {
       this.#ca = ca;
     }
     return { client: this.#client };
+  }
+}
+
+const claims = v.object({ aud: v.union([v.string(), v.array(v.string())]) });
+
+/**
+ * Whether a token says that it is for an audience (RFC 7519, §4.1.3). It is not checked here: it
+ * says which question is put to who checks it.
+ */
+function isFor(token: string, audience: string): boolean {
+  const [, payload = ""] = token.split(".");
+  try {
+    const text = atob(payload.replaceAll("-", "+").replaceAll("_", "/"));
+    const { aud } = v.parse(claims, JSON.parse(text));
+    return typeof aud === "string" ? aud === audience : aud.includes(audience);
+  } catch {
+    return false; // It is of another form.
   }
 }

@@ -132,3 +132,34 @@ Deno.test("an API that fails, hangs or makes no sense is asked again", async () 
 Deno.test("a process outside of a cluster has no API", () => {
   assert.equal(inClusterApi("/nonexistent"), undefined);
 });
+
+Deno.test("a token for the agents alone is asked about as one, and no other is", async () => {
+  const jwt = (aud: unknown) => {
+    const part = (value: unknown) =>
+      btoa(JSON.stringify(value)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+    return `${part({ alg: "RS256" })}.${part({ aud, sub: "\u00ff\u00fe?" })}.c2ln`;
+  };
+  let audiences: readonly string[] | undefined = ["podskoop"];
+  const user = { username: "sa" };
+  const behave = ({ path }: Asked) =>
+    path.endsWith("/tokenreviews")
+      ? Response.json({ status: { authenticated: true, audiences, user } })
+      : Response.json({ status: { allowed: true } });
+  await withApi(async (api, asked) => {
+    const reviews = new Reviews(api);
+    const askedFor = async (token: string) => {
+      const verdict = await reviews.allows(token, "get", "/snapshot");
+      const review = asked.findLast(({ path }) => path.endsWith("/tokenreviews"));
+      assert.equal(review?.spec["token"], token);
+      return [verdict, review?.spec["audiences"]];
+    };
+    assert.deepEqual(await askedFor(jwt(["podskoop"])), ["allowed", ["podskoop"]]);
+    assert.deepEqual(await askedFor(jwt("podskoop")), ["allowed", ["podskoop"]]);
+    assert.deepEqual(await askedFor(jwt(["https://kubernetes"])), ["allowed", undefined]);
+    assert.deepEqual(await askedFor("x.y.z"), ["allowed", undefined]);
+    // A server from before audiences does not say for whom the token is.
+    audiences = undefined;
+    const old = jwt(["podskoop", "other"]);
+    assert.deepEqual(await askedFor(old), ["unknown", ["podskoop"]]);
+  }, behave);
+});

@@ -5,7 +5,7 @@
  * @module
  */
 import { Hono } from "hono";
-import { Access, type Caller, foreign, TokenFile } from "./access.ts";
+import { Access, type Caller, foreign, PROXIED_AUTHORIZATION, TokenFile } from "./access.ts";
 import type { Config } from "./config/config.ts";
 import { type Diagnoses, diagnosesOf } from "./diagnoses.ts";
 import { type HttpCount, HttpCounts } from "./http_counts.ts";
@@ -203,7 +203,8 @@ async function refusalOf(
     if (because !== undefined) return answerError(421, because);
   }
   if (operation.needs === "open") return undefined;
-  const authorization = request.headers.get("authorization") ?? undefined;
+  const authorization = request.headers.get(PROXIED_AUTHORIZATION) ??
+    request.headers.get("authorization") ?? undefined;
   const refusal = await access.refusal({
     caller,
     needs: operation.needs,

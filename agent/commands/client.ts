@@ -27,8 +27,8 @@ export type AgentAddress =
   | { readonly unix: string }
   | { readonly base: string; readonly hostname: string; readonly port: number };
 
-/** Adds the options that say which agent is asked. */
-export function withClientOptions(command: Command): Command {
+/** Adds the options that say which agent is asked; `named` gets each that is. */
+export function withClientOptions(command: Command, named: AgentAddress[] = []): Command {
   return command
     .addOption(
       new Option(
@@ -36,7 +36,11 @@ export function withClientOptions(command: Command): Command {
         "the agent to ask: unix:PATH, http://HOST:PORT or https://HOST:PORT",
       )
         .default({ unix: DEFAULT_SOCKET }, `unix:${DEFAULT_SOCKET}`)
-        .argParser(parseAgent),
+        .argParser((text) => {
+          const agent = parseAgent(text);
+          named.push(agent);
+          return agent;
+        }),
     )
     .option("--token-file <file>", "file with the bearer token to send, over HTTP")
     .option("--ca-file <file>", "certificates (PEM) to trust besides the system's");
@@ -77,9 +81,7 @@ export class AgentClient implements Disposable {
   constructor(options: ClientOptions) {
     this.#address = options.agent;
     this.where = addressWords(options.agent);
-    this.#token = options.tokenFile === undefined
-      ? undefined
-      : readSecret("token", options.tokenFile);
+    this.#token = options.tokenFile === undefined ? undefined : readToken(options.tokenFile);
     const ca = options.caFile === undefined ? undefined : readSecret("CA", options.caFile);
     this.#http = Deno.createHttpClient({
       ...("unix" in options.agent
@@ -209,6 +211,15 @@ export class AgentClient implements Disposable {
 
 /** No agent answers; it may do so later. */
 export class NoAgentFailure extends Failure {}
+
+/**
+ * The token of a file.
+ *
+ * @throws {Failure} when it cannot be read, or has none
+ */
+export function readToken(path: string): string {
+  return readSecret("token", path);
+}
 
 function readSecret(what: string, path: string): string {
   let text: string;

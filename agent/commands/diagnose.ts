@@ -21,11 +21,12 @@ import { Network } from "../../diagnose/walk/network.ts";
 import type { Address } from "../config/keys.ts";
 import { printable } from "../log.ts";
 import { jsonText } from "../routes/answer.ts";
-import { type ClientOptions, withClientOptions } from "./client.ts";
+import { type AgentAddress, type ClientOptions, withClientOptions } from "./client.ts";
 import { snapshot } from "./collect.ts";
 import { parseListen } from "./agent.ts";
 import { diagnoseForAgent } from "./diagnose_for_agent.ts";
 import { FORMATTERS, TEXT_COLUMNS } from "./diagnose_formats.ts";
+import { type Collected, ofAgents, ofCluster, withMissing } from "./diagnose_nodes.ts";
 import { PAGE_ADDRESS, servePage } from "./diagnose_page.ts";
 import { clusterOf, namesOf, withOpinion } from "./diagnose_objects.ts";
 import { withExamples } from "./program.ts";
@@ -59,6 +60,8 @@ export interface DiagnoseOptions extends ClientOptions {
   readonly local?: boolean;
   readonly objects?: readonly string[];
   readonly kubeconfig?: string;
+  /** The agents that were named; several are asked for their snapshots at the same time. */
+  readonly agents?: readonly AgentAddress[];
   readonly verify?: boolean;
   readonly forAgent?: boolean;
   readonly http?: boolean;
@@ -67,6 +70,7 @@ export interface DiagnoseOptions extends ClientOptions {
 
 /** Diagnoses a connection on this node, or on snapshots of any. */
 export function diagnoseCommand(terminal: Terminal): Command {
+  const agents: AgentAddress[] = [];
   const command: Command = withClientOptions(
     withQuestion(
       new Command("diagnose")
@@ -76,10 +80,10 @@ export function diagnoseCommand(terminal: Terminal): Command {
       .option("--snapshot <file>", "a node's snapshot instead of this one; repeatable", listed, [])
       .option("--verify", "send the real packet, too, and say what came of it")
       .option("--local", "ask no agent, even if one runs"),
+    agents,
   ).action(async (options: DiagnoseOptions) => {
     if (options.forAgent === true) return await diagnoseForAgent(terminal);
-    const explicit = command.getOptionValueSource("agent") === "cli";
-    await runDiagnosis(options, explicit, terminal);
+    await runDiagnosis({ ...options, agents }, agents.length > 0, terminal);
   });
   command.addOption(new Option("--for-agent").hideHelp());
   return withExamples(
@@ -112,7 +116,7 @@ export function withQuestion(command: Command): Command {
       "the cluster's objects, by `kubectl get -o json`; repeatable",
       listed,
     )
-    .option("--kubeconfig <file>", "ask this cluster's API for its objects")
+    .option("--kubeconfig <file>", "ask this cluster's API for its objects, and its agents")
     .addOption(new Option("--format <format>").choices(Object.keys(FORMATTERS)).default("text"))
     .option("--http", "show it as a page, too, until it is interrupted")
     .option(
@@ -132,14 +136,20 @@ export async function runDiagnosis(
   if (options.verify === true && options.snapshot.length > 0) {
     throw new Failure("Cannot verify on a snapshot: --verify sends from this node", 2);
   }
+  if (options.verify === true && isElsewhere(options, explicit)) {
+    throw new Failure("Cannot verify on other nodes' snapshots: --verify sends from this node", 2);
+  }
   const pairs = await pairsOf(options);
   const cluster = await clusterOf(options, terminal);
-  const snapshots = await snapshotsOf(options, explicit, terminal);
+  const { snapshots, missing } = await snapshotsOf(options, explicit, terminal);
+  for (const { node, because } of missing) {
+    terminal.err(`podskoop: no snapshot of "${node}": ${because}\n`);
+  }
   const network = new Network(snapshots);
   const names = namesOf(network, cluster);
   const questions = pairs.map(([words, where]) => questionOf(options, words, where, names));
   const diagnoses = questions.map((question) => {
-    const diagnosis = diagnoseIn(network, question);
+    const diagnosis = withMissing(diagnoseIn(network, question), missing);
     return cluster === undefined ? diagnosis : withOpinion(diagnosis, cluster, network);
   });
   const told = options.verify === true ? await verified(diagnoses) : diagnoses;
@@ -208,15 +218,34 @@ async function write(path: string, text: string): Promise<void> {
   }
 }
 
+/** Whether other nodes' agents are asked. */
+function isElsewhere(
+  { agents = [], kubeconfig, local, snapshot: files }: DiagnoseOptions,
+  explicit: boolean,
+): boolean {
+  if (files.length > 0) return false;
+  return agents.length > 1 || kubeconfig !== undefined && !explicit && local !== true;
+}
+
+/** Of files; of agents that were named; of a cluster's agents; else of this node. */
 async function snapshotsOf(
   options: DiagnoseOptions,
   explicit: boolean,
   terminal: Terminal,
-): Promise<readonly Snapshot[]> {
-  if (options.snapshot.length > 0) return await Promise.all(options.snapshot.map(snapshotIn));
+): Promise<Collected> {
+  const { agents = [], kubeconfig = "", tokenFile } = options;
+  if (options.snapshot.length > 0) {
+    return { snapshots: await Promise.all(options.snapshot.map(snapshotIn)), missing: [] };
+  }
+  if (agents.length > 1) return await ofAgents(agents, options);
+  if (isElsewhere(options, explicit)) {
+    const collected = await ofCluster(kubeconfig, tokenFile);
+    if (collected !== undefined) return collected;
+    terminal.err("podskoop: the cluster has no agents: collecting on this node\n");
+  }
   const pieces = await snapshot({ ...options, pod: [], netns: [] }, explicit, terminal);
   const text = (await Array.fromAsync(pieces)).join("");
-  return [readSnapshot(new TextEncoder().encode(text))];
+  return { snapshots: [readSnapshot(new TextEncoder().encode(text))], missing: [] };
 }
 
 async function snapshotIn(path: string): Promise<Snapshot> {

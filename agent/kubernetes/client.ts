@@ -38,6 +38,14 @@ export interface Query {
   /** `/api/v1/pods` */
   readonly path: string;
   readonly parameters: Readonly<Record<string, string>>;
+  /** Headers beside our own. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What an answer may take. */
+export interface Limits {
+  readonly milliseconds: number;
+  readonly bytesMax: number;
 }
 
 /** Speaks to one API server. */
@@ -61,11 +69,29 @@ export class ApiClient implements Disposable {
 
   /** The object at a path. */
   async read(query: Query): Promise<unknown> {
+    return await this.#answer(query, parsed);
+  }
+
+  /** What the API makes of an object that is posted to a path. */
+  async create(query: Query, object: unknown): Promise<unknown> {
+    return await this.#answer(query, parsed, {}, JSON.stringify(object));
+  }
+
+  /** What is at a path, which may take its own time and size. */
+  async bytes(query: Query, limits: Limits): Promise<Uint8Array> {
+    return await this.#answer(query, (bytes) => bytes, limits);
+  }
+
+  async #answer<T>(
+    query: Query,
+    take: (bytes: Uint8Array) => T,
+    { milliseconds = this.#milliseconds, bytesMax = ANSWER_BYTES_MAX }: Partial<Limits> = {},
+    body?: string,
+  ): Promise<T> {
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), this.#milliseconds);
+    const timer = setTimeout(() => late.abort(), milliseconds);
     try {
-      const response = await this.#fetch(query, late.signal);
-      return JSON.parse(await bodyText(response));
+      return take(await bodyOf(await this.#fetch(query, late.signal, body), bytesMax));
     } catch (error) {
       throw this.#told(query, error, late.signal.aborted);
     } finally {
@@ -106,7 +132,11 @@ export class ApiClient implements Disposable {
     this.renew();
   }
 
-  async #fetch({ path, parameters }: Query, late: AbortSignal): Promise<Response> {
+  async #fetch(
+    { path, parameters, headers }: Query,
+    late: AbortSignal,
+    body?: string,
+  ): Promise<Response> {
     const { token } = this.#server;
     const bearer = token === undefined ? undefined : (await secretText(token, "token")).trim();
     const asked = new URLSearchParams(parameters).toString();
@@ -114,8 +144,11 @@ export class ApiClient implements Disposable {
       client: await this.#connection(),
       headers: {
         accept: "application/json",
+        ...headers,
         ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
       },
+      ...(body === undefined ? {} : { method: "POST", body }),
       redirect: "error",
       signal: AbortSignal.any([late, this.#ended.signal]),
     });
@@ -154,24 +187,30 @@ export class ApiClient implements Disposable {
   }
 }
 
-async function bodyText(response: Response): Promise<string> {
-  if (response.body === null) return "";
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for await (const chunk of response.body) {
-    bytes += chunk.length;
-    if (bytes > ANSWER_BYTES_MAX) {
-      throw new RangeError(`The answer has more than ${ANSWER_BYTES_MAX} bytes`);
-    }
-    text += decoder.decode(chunk, { stream: true });
+function parsed(bytes: Uint8Array): unknown {
+  return JSON.parse(new TextDecoder().decode(bytes));
+}
+
+async function bodyOf(response: Response, bytesMax: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > bytesMax) throw new RangeError(`The answer has more than ${bytesMax} bytes`);
+    chunks.push(chunk);
   }
-  return text + decoder.decode();
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
 }
 
 /** What a refusal says: the message of a Kubernetes `Status`, or the text itself. */
 async function wordsOf(response: Response): Promise<string> {
-  const text = await bodyText(response);
+  const text = new TextDecoder().decode(await bodyOf(response, ANSWER_BYTES_MAX));
   let words = text;
   try {
     const status: unknown = JSON.parse(text);

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { programOf } from "../../main.ts";
+import { FakeKubernetes, PODS } from "../../tests/fake_kubernetes.ts";
+import { FakeTerminal } from "../../tests/fake_terminal.ts";
+import { madePod } from "../../tests/made_kubernetes.ts";
+import { forwarding, madeSnapshot } from "../../tests/made_network.ts";
+import { collected } from "./diagnose_nodes.ts";
+import { runProgram } from "./program.ts";
+
+const TOKENS = "/api/v1/namespaces/podskoop/serviceaccounts/podskoop-diagnosis/token";
+
+/** A node with one pod, 10.0.OWN.2, and a route to the other node's pods. */
+function nodeSnapshot(own: number, other: number) {
+  return madeSnapshot({
+    node: {
+      devices: {
+        eth0: { addresses: [`192.0.2.${own}/24`] },
+        va: { kind: "veth", to: ["pod", "eth0"], addresses: [`10.0.${own}.1/24`] },
+      },
+      routes: [{ dst: `10.0.${other}.0/24`, gateway: `192.0.2.${other}`, dev: "eth0" }],
+      sysctls: forwarding("va", "eth0"),
+    },
+    pod: {
+      devices: { eth0: { kind: "veth", to: ["node", "va"], addresses: [`10.0.${own}.2/24`] } },
+      routes: [{ gateway: `10.0.${own}.1`, dev: "eth0" }],
+      listeners: ["tcp * 80"],
+      more: { owner: { kind: "pod", namespace: "shop", name: own === 1 ? "cart" : "web" } },
+    },
+  }, `node-${own}`);
+}
+
+/** A cluster whose agents are on two nodes. */
+function withAgents(fake: FakeKubernetes, answers: readonly [Response, Response]): void {
+  fake.answers.set(TOKENS, () => Response.json({ status: { token: "for-agents" } }));
+  answers.forEach((answer, index) => {
+    const node = `node-${index + 1}`;
+    const labels = { "app.kubernetes.io/name": "podskoop" };
+    const name = `agent-${index + 1}`;
+    fake.put(PODS, madePod({ name, namespace: "podskoop", node, labels, hostNetwork: true }));
+    fake.answers.set(`/api/v1/namespaces/podskoop/pods/${name}:9102/proxy/snapshot`, (request) => {
+      assert.equal(request.headers.get("podskoop-authorization"), "Bearer for-agents");
+      return answer;
+    });
+  });
+  fake.put(PODS, madePod({ name: "cart", addresses: ["10.0.1.2"], node: "node-1" }));
+  fake.put(PODS, madePod({ name: "web", addresses: ["10.0.2.2"], node: "node-2" }));
+}
+
+async function run(...args: readonly string[]) {
+  const terminal = new FakeTerminal();
+  const code = await runProgram(programOf("podskoop", terminal), ["diagnose", ...args], terminal);
+  return { code, out: terminal.stdout.replace(/\s+/g, " "), err: terminal.stderr };
+}
+
+const PAIR = ["-s", "pod/shop/cart", "-d", "pod/shop/web", "-p", "80"];
+
+Deno.test("diagnose collects the snapshots of a cluster's agents", async () => {
+  await using fake = new FakeKubernetes();
+  withAgents(fake, [Response.json(nodeSnapshot(1, 2)), Response.json(nodeSnapshot(2, 1))]);
+  const { code, out, err } = await run(...PAIR, "--kubeconfig", fake.kubeconfig());
+  assert.match(out, /^reachable: tcp arrives at 10\.0\.2\.2:80/, err);
+  assert.equal(code, 0);
+  assert.equal(err, "");
+});
+
+Deno.test("diagnose does not know what an agent did not tell, and says why", async () => {
+  await using fake = new FakeKubernetes();
+  const refusal = Response.json({ error: "no" }, { status: 503 });
+  withAgents(fake, [Response.json(nodeSnapshot(1, 2)), refusal]);
+  const { code, out, err } = await run(...PAIR, "--kubeconfig", fake.kubeconfig());
+  assert.equal(code, 3);
+  assert.match(out, /^unknown because .*no snapshot of "node-2": Cannot ask .*HTTP 503/);
+  assert.match(err, /^podskoop: no snapshot of "node-2": Cannot ask .*HTTP 503/);
+  // Asked from the node that is missing, there is not even a sender.
+  const back = ["-s", "10.0.2.2", "-d", "10.0.1.2", "-p", "80"];
+  fake.answers.set(
+    "/api/v1/namespaces/podskoop/pods/agent-1:9102/proxy/snapshot",
+    () => Response.json(nodeSnapshot(1, 2)),
+  );
+  fake.answers.set(
+    "/api/v1/namespaces/podskoop/pods/agent-2:9102/proxy/snapshot",
+    () => new Response("{}"),
+  );
+  const other = await run(...back, "--kubeconfig", fake.kubeconfig());
+  assert.equal(other.code, 3);
+  assert.match(other.out, /^unknown because no namespace .*no snapshot of "node-2": Cannot read/);
+});
+
+Deno.test("diagnose says what a cluster's agents lack", async () => {
+  await using fake = new FakeKubernetes();
+  withAgents(fake, [Response.json({}), Response.json({})]);
+  fake.forbidden.add(TOKENS);
+  const refused = await run(...PAIR, "--kubeconfig", fake.kubeconfig());
+  assert.equal(refused.code, 1);
+  assert.match(refused.err, /Cannot have a token for the agents: .*apply deploy\/kubernetes\/diag/);
+  const verified = await run(...PAIR, "--kubeconfig", fake.kubeconfig(), "--verify");
+  assert.equal(verified.code, 2);
+  assert.match(verified.err, /Cannot verify on other nodes' snapshots/);
+});
+
+Deno.test("diagnose asks several agents that are named", async () => {
+  const servers = [nodeSnapshot(1, 2), nodeSnapshot(2, 1)].map((snapshot) =>
+    Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => Response.json(snapshot))
+  );
+  try {
+    const agents = servers.flatMap(({ addr }) => ["--agent", `http://127.0.0.1:${addr.port}`]);
+    const pair = ["-s", "10.0.1.2", "-d", "10.0.2.2", "-p", "80"];
+    const { code, out, err } = await run(...pair, ...agents);
+    assert.match(out, /^reachable: /, err);
+    assert.equal(code, 0);
+    const silent = await run(...pair, ...agents.slice(0, 2), "--agent", "http://127.0.0.1:1");
+    assert.equal(silent.code, 3);
+    assert.match(silent.out, /no snapshot of "http:\/\/127\.0\.0\.1:1": Cannot reach/);
+  } finally {
+    await Promise.all(servers.map((server) => server.shutdown()));
+  }
+});
+
+Deno.test("nodes are asked some at a time, and no more than the limit", async () => {
+  const bytes = new TextEncoder().encode(JSON.stringify(nodeSnapshot(1, 2)));
+  let now = 0;
+  let most = 0;
+  const sources = Array.from({ length: 37 }, (_, index) => ({
+    node: `n${index}`,
+    bytes: async () => {
+      most = Math.max(most, ++now);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      now--;
+      return bytes;
+    },
+  }));
+  const { snapshots, missing } = await collected(sources, 31);
+  assert.equal(snapshots.length, 31);
+  assert.equal(most, 16);
+  assert.deepEqual(missing.map(({ node }) => node), ["n31", "n32", "n33", "n34", "n35", "n36"]);
+  assert.equal(missing[0]?.because, "at most 31 nodes are asked");
+});
