@@ -47,6 +47,14 @@ test-e2e: ## Run the tests with a real containerd and real pods (root)
 	@$(DENO) run --quiet -A tools/compile.ts
 	@$(DENO) test --quiet -A --frozen --trace-leaks tests/e2e/
 
+.PHONY: test-cluster
+test-cluster: ## Run the agent as a pod of a real cluster of one node (root); builds Kubernetes once, for some minutes
+	@tools/setup.sh cluster
+	@tools/kubernetes.sh >/dev/null
+	@$(DENO) run --quiet -A bpf/build.ts
+	@$(DENO) run --quiet -A tools/compile.ts
+	@$(DENO) test --quiet -A --frozen --trace-leaks tests/cluster/
+
 .PHONY: test-vm
 test-vm: setup ## Run the agent on Debian's kernels 5.10 to the newest, under QEMU; WRITE=1 writes docs/support.md
 	@tools/setup.sh vm

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs what podskoop is built and run with, and nothing that is there already: Debian packages,
 # and the pinned Deno from npm. Says each thing it does; silent when there is nothing to do.
-# Usage: tools/setup.sh [run|test|e2e|vm|node]
+# Usage: tools/setup.sh [run|test|e2e|cluster|vm|node]
 #   run   to build and run it; the default
 #   test  that, and what the tests need
 #   e2e   that of test, a container runtime for the tests with real pods, and a browser
+#   cluster  that of test, a container runtime, and what a real control plane takes
 #   vm    what building takes, and what the tests on other kernels need
 #   node  what the binary calls on a node, and nothing to build with
 set -euo pipefail
@@ -20,7 +21,7 @@ die() {
 }
 
 what=${1:-run}
-[[ $what =~ ^(run|test|e2e|vm|node)$ ]] || die "Cannot set up '$what': it is 'run', 'test', 'e2e', 'vm' or 'node'"
+[[ $what =~ ^(run|test|e2e|cluster|vm|node)$ ]] || die "Cannot set up '$what': it is 'run', 'test', 'e2e', 'cluster', 'vm' or 'node'"
 
 need_root() {
   ((EUID == 0)) || die "Cannot install $* as uid $EUID: run 'sudo tools/setup.sh $what' once"
@@ -148,8 +149,12 @@ case $what in
     install_packages "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${E2E_PACKAGES[@]}" \
       "${BROWSER_PACKAGES[@]}"
     ;;
+  cluster)
+    install_packages "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${E2E_PACKAGES[@]}" \
+      "${CLUSTER_PACKAGES[@]}"
+    ;;
   vm) install_packages "${RUN_PACKAGES[@]}" "${VM_PACKAGES[@]}" ;;
 esac
 install_bpftool
 [[ $what == node ]] || install_deno "$DENO_VERSION"
-[[ $what != test && $what != e2e ]] || install_deno "$DENO_NEWEST"
+[[ ! $what =~ ^(test|e2e|cluster)$ ]] || install_deno "$DENO_NEWEST"

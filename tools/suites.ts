@@ -122,7 +122,8 @@ async function suites(root: string): Promise<Suite[]> {
   const newest = await versionOf(root, "$DENO_NEWEST_BIN");
   const llvm = await versionOf(root, "$LLVM");
   const unit = ["test", "--allow-all", "--frozen", "--trace-leaks", "--quiet"];
-  const notUnit = "--ignore=dist,tests/binary_test.ts,tests/host,tests/vm,tests/e2e,tests/bench";
+  const notUnit =
+    "--ignore=dist,tests/binary_test.ts,tests/host,tests/vm,tests/e2e,tests/cluster,tests/bench";
   const cFiles = await found(root, /^(bpf\/include|probes|wasm)\/.*\.[ch]$/);
   const scripts = await found(root, /(^\.ci\/run|\.sh)$/);
   return [

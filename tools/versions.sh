@@ -27,8 +27,8 @@ declare -A DENORT_SHA256=(
 BPFTOOL_MIN=7.5
 LLVM=19
 
-# What the agent runs beside its binary; bpftool comes extra.
-NODE_PACKAGES=(ca-certificates iproute2 conntrack)
+# What the agent runs beside its binary: the last three for snapshots. bpftool comes extra.
+NODE_PACKAGES=(ca-certificates iproute2 conntrack iptables nftables ipset)
 RUN_PACKAGES=(
   "${NODE_PACKAGES[@]}"
   curl git make unzip
@@ -36,7 +36,7 @@ RUN_PACKAGES=(
 )
 TEST_PACKAGES=(
   "clang-format-$LLVM" shellcheck procps util-linux
-  iptables ipset iputils-ping netcat-openbsd ethtool nftables
+  iputils-ping netcat-openbsd ethtool
   prometheus prometheus-node-exporter
 )
 # What the tests with real pods take: a container runtime, a network for it, and a program to run.
@@ -46,7 +46,7 @@ BROWSER_PACKAGES=(chromium-headless-shell fonts-dejavu-core)
 # What `make test-vm` boots Debian's kernels with; tests/vm/ has the rest.
 VM_PACKAGES=(
   qemu-system-x86 qemu-system-common busybox-static cpio kmod
-  xz-utils zstd lz4 iptables iputils-ping procps
+  xz-utils zstd lz4 iputils-ping procps
 )
 # Which suite of Debian has which kernel; `newest` is whatever there is.
 declare -A VM_KERNELS=(
@@ -55,3 +55,8 @@ declare -A VM_KERNELS=(
   [6.12]=trixie
   [newest]=sid
 )
+# What `make test-cluster` takes beside those of the tests with real pods: a store for the control
+# plane, and what the control plane is built with, from Debian's own source package.
+KUBERNETES_VERSION=1.20.2
+KUBERNETES_GO=1.19
+CLUSTER_PACKAGES=(etcd-server "golang-$KUBERNETES_GO-go" dpkg-dev make openssl rsync)

@@ -15,7 +15,8 @@ import {
 } from "../../agent/pods/cri/wire.ts";
 import { folder, run, sleep } from "../host/lab.ts";
 
-const IMAGE = "localhost/podskoop-test:1";
+/** A busybox that sleeps. */
+export const IMAGE = "localhost/podskoop-test:1";
 const IMAGE_SCRIPT = new URL("./image.sh", import.meta.url).pathname;
 /** Making or ending a sandbox takes runc a while. */
 const CALL_MILLISECONDS_MAX = 60_000;
@@ -55,9 +56,14 @@ export class Containerd implements AsyncDisposable {
     await Deno.writeTextFile(`${dir}/config.toml`, containerd.#config());
     await containerd.restart();
     await run(IMAGE_SCRIPT, `${dir}/image.tar`, IMAGE);
-    const ctr = ["ctr", "-a", containerd.socket, "-n", "k8s.io"] as const;
-    await run(...ctr, "images", "import", "--snapshotter", "native", `${dir}/image.tar`);
+    await containerd.importImage(`${dir}/image.tar`);
     return containerd;
+  }
+
+  /** Takes an image from an OCI archive. */
+  async importImage(archive: string): Promise<void> {
+    const ctr = ["ctr", "-a", this.socket, "-n", "k8s.io"] as const;
+    await run(...ctr, "images", "import", "--snapshotter", "native", archive);
   }
 
   get socket(): string {
@@ -76,6 +82,7 @@ export class Containerd implements AsyncDisposable {
   #network() {
     const third = Deno.pid % 250;
     const ranges = [[{ subnet: `10.209.${third}.0/24` }], [{ subnet: `fd00:209:${third}::/64` }]];
+    const routes = [{ dst: "0.0.0.0/0" }, { dst: "::/0" }];
     return {
       cniVersion: "0.4.0",
       name: "test",
@@ -84,7 +91,7 @@ export class Containerd implements AsyncDisposable {
         bridge: this.#bridge,
         isGateway: true,
         ipMasq: false,
-        ipam: { type: "host-local", dataDir: `${this.dir}/ipam`, ranges },
+        ipam: { type: "host-local", dataDir: `${this.dir}/ipam`, ranges, routes },
       }],
     };
   }

@@ -67,6 +67,9 @@ types.
 - CRI-O and cri-dockerd: the same interface at their own sockets; neither was run, and no messages
   of theirs are recorded.
 - Docker and Podman: answers in the form of the reference of Docker Engine API 1.47, not recorded.
+- Kubernetes 1.20: a kubelet that runs the agent as the DaemonSet's pod, and an API server whose
+  objects, watches, roles and tokens it is given (\`make test-cluster\`; not in CI, and no other
+  version was run).
 - Kubernetes API: a stand-in that lists and watches objects in their real form, forgets, breaks off,
   truncates, refuses and hangs, with 15,000 pods; events on this machine's kernel named by it.
 `;
