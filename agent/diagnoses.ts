@@ -3,13 +3,13 @@
  *
  * @module
  */
-import type { Config } from "./config/config.ts";
 import {
   type Asked,
   diagnoseInProcess,
   DiagnosisError,
   type DiagnosisQuestion,
   type DiagnosisResult,
+  type Known,
   taskOf,
 } from "./diagnosis_process.ts";
 import type { HttpCounts } from "./http_counts.ts";
@@ -137,10 +137,10 @@ export class Diagnoses {
 export function diagnosesOf(
   agent: Asked,
   counts: HttpCounts,
-  kubernetes?: Config["kubernetes"],
+  known: Known = {},
 ): Diagnoses {
   return new Diagnoses(
-    (question, signal) => diagnoseInProcess(taskOf(question, agent, kubernetes), signal),
+    (question, signal) => diagnoseInProcess(taskOf(question, agent, known), signal),
     counts,
   );
 }

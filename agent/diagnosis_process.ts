@@ -30,6 +30,8 @@ export interface DiagnosisTask {
   /** Who is behind each namespace. */
   readonly owners: readonly unknown[];
   readonly question: DiagnosisQuestion;
+  /** Where the agent can be asked what its probes saw of a real packet. */
+  readonly socket?: string;
   /** The cluster whose objects are asked for; absent for none. */
   readonly kubernetes?: { readonly kubeconfig?: string };
 }
@@ -81,19 +83,23 @@ const SAID_BYTES_MAX = 4_096;
 /** How a command line that makes no sense ends. */
 const EXIT_QUESTION = 2;
 
-/** What of the agent and its configuration a diagnosis takes. */
+/** What of the agent a diagnosis takes. */
 export type Asked = Pick<Agent, "pods" | "status">;
+
+/** What of its configuration. */
+export type Known = Partial<Pick<Config, "kubernetes" | "socket">>;
 
 /** The task of a question. */
 export function taskOf(
   question: DiagnosisQuestion,
   agent: Asked,
-  kubernetes: Config["kubernetes"] | undefined,
+  { kubernetes, socket }: Known = {},
 ): DiagnosisTask {
   const { scope = "off", kubeconfig } = kubernetes ?? {};
   const owners = agent.pods().filter(({ goneAt }) => goneAt === undefined);
   return {
     ...{ node: agent.status().node, owners, question },
+    ...(socket === undefined ? {} : { socket }),
     ...(scope === "off" ? {} : { kubernetes: kubeconfig === undefined ? {} : { kubeconfig } }),
   };
 }

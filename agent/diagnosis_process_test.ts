@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Config } from "./config/config.ts";
 import { diagnoseInProcess, DiagnosisError, taskOf, textsOf } from "./diagnosis_process.ts";
 import type { Status } from "./surface.ts";
 
@@ -13,7 +14,7 @@ const QUESTION = { source: "10.0.0.1", destination: "10.0.0.2", port: 80 };
 
 /** Runs a shell script instead. */
 function run(script: string, signal = new AbortController().signal) {
-  const task = taskOf(QUESTION, AGENT, undefined);
+  const task = taskOf(QUESTION, AGENT);
   return diagnoseInProcess(task, signal, () =>
     new Deno.Command("sh", {
       args: ["-c", script],
@@ -23,11 +24,14 @@ function run(script: string, signal = new AbortController().signal) {
 
 Deno.test("the task has the question, who is who, and the cluster if one is asked", () => {
   const task = { node: "node-1", owners: [POD], question: QUESTION };
-  assert.deepEqual(taskOf(QUESTION, AGENT, undefined), task);
-  assert.deepEqual(taskOf(QUESTION, AGENT, { scope: "off", kubeconfig: "/k" }), task);
-  assert.deepEqual(taskOf(QUESTION, AGENT, { scope: "node" }), { ...task, kubernetes: {} });
+  const of = (kubernetes: Config["kubernetes"]) => taskOf(QUESTION, AGENT, { kubernetes });
+  const socket = "/run/x.sock";
+  assert.deepEqual(taskOf(QUESTION, AGENT, { socket }), { ...task, socket });
+  assert.deepEqual(taskOf(QUESTION, AGENT), task);
+  assert.deepEqual(of({ scope: "off", kubeconfig: "/k" }), task);
+  assert.deepEqual(of({ scope: "node" }), { ...task, kubernetes: {} });
   const kubeconfig = "/k";
-  assert.deepEqual(taskOf(QUESTION, AGENT, { scope: "cluster", kubeconfig }), {
+  assert.deepEqual(of({ scope: "cluster", kubeconfig }), {
     ...task,
     kubernetes: { kubeconfig },
   });

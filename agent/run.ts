@@ -99,7 +99,7 @@ async function run({ configFile, overrides }: RunOptions): Promise<number> {
     config,
     start.origin,
   );
-  const diagnoses = diagnosesOf(agent, counts, config.sidecar ? undefined : config.kubernetes);
+  const diagnoses = diagnosesOf(agent, counts, config.sidecar ? {} : config);
   if (start.problem !== undefined) agent.configProblem(start.problem);
   try {
     await open(config);

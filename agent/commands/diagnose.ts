@@ -29,6 +29,7 @@ import { FORMATTERS, TEXT_COLUMNS } from "./diagnose_formats.ts";
 import { type Collected, ofAgents, ofCluster, withMissing } from "./diagnose_nodes.ts";
 import { PAGE_ADDRESS, servePage } from "./diagnose_page.ts";
 import { clusterOf, namesOf, withOpinion } from "./diagnose_objects.ts";
+import { verified } from "./diagnose_verify.ts";
 import { withExamples } from "./program.ts";
 import { Failure, type Terminal } from "./terminal.ts";
 
@@ -152,13 +153,20 @@ export async function runDiagnosis(
     const diagnosis = withMissing(diagnoseIn(network, question), missing);
     return cluster === undefined ? diagnosis : withOpinion(diagnosis, cluster, network);
   });
-  const told = options.verify === true ? await verified(diagnoses) : diagnoses;
+  const told = options.verify === true
+    ? await verified(diagnoses, options.local === true ? undefined : options)
+    : diagnoses;
   const text = written(told, options, terminal);
   if (options.output === undefined) terminal.out(text);
   else await write(options.output, text);
   await showPage(told, options, terminal);
-  const worst = Math.max(...diagnoses.map(({ verdict }) => EXIT_CODES[verdict]));
+  const worst = Math.max(...told.map(exitCodeOf));
   if (worst === 2 || worst === 3) throw new Failure("", worst);
+}
+
+/** A walk that a real packet contradicts has not told what is so. */
+function exitCodeOf({ verdict, verification }: Diagnosis): number {
+  return EXIT_CODES[verification?.agrees === false ? "unknown" : verdict];
 }
 
 async function showPage(
@@ -184,16 +192,6 @@ function written(
   if (format === "text") return diagnoses.map(lineOf).join("");
   if (format === "json") return `${jsonText(diagnoses.map(documentOf), 2)}\n`;
   throw new Failure(`Cannot write a matrix as ${format}: it takes text or json`, 2);
-}
-
-/** One packet after the other, so that none is in another's way. */
-async function verified(diagnoses: readonly Diagnosis[]): Promise<readonly Diagnosis[]> {
-  const { verify } = await import("../../diagnose/verify/verify.ts");
-  const told: Diagnosis[] = [];
-  for (const diagnosis of diagnoses) {
-    told.push({ ...diagnosis, verification: await verify(diagnosis) });
-  }
-  return told;
 }
 
 /** One pair of a matrix. */

@@ -20,6 +20,7 @@ import { snapshotHere } from "./collect.ts";
 import { questionOf } from "./diagnose.ts";
 import { inAllFormats } from "./diagnose_formats.ts";
 import { namesOf, withOpinion } from "./diagnose_objects.ts";
+import { verified } from "./diagnose_verify.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Longest predecessor's document that goes into the list of diagnoses. */
@@ -31,6 +32,7 @@ const taskShape = v.object({
   node: text,
   owners: v.array(v.unknown()),
   question: v.strictObject({ ...questionShape.entries, source: text, destination: text }),
+  socket: v.exactOptional(text),
   kubernetes: v.exactOptional(v.object({ kubeconfig: v.exactOptional(text) })),
 });
 
@@ -54,7 +56,9 @@ export async function diagnoseForAgent(terminal: Pick<Terminal, "out">): Promise
   const question = questionOf(options, words, "", namesOf(network, cluster));
   const walked = diagnoseIn(network, question);
   const told = cluster === undefined ? walked : withOpinion(walked, cluster, network);
-  answer(rest.verify === true ? await verified(told) : told, notes, terminal);
+  const agent = task.socket === undefined ? undefined : { agent: { unix: task.socket } };
+  const [sent = told] = rest.verify === true ? await verified([told], agent) : [];
+  answer(sent, notes, terminal);
 }
 
 function answer(diagnosis: Diagnosis, notes: readonly string[], terminal: Pick<Terminal, "out">) {
@@ -65,11 +69,6 @@ function answer(diagnosis: Diagnosis, notes: readonly string[], terminal: Pick<T
     predecessor: old.length > LISTED_CHARACTERS_MAX ? "" : old,
   };
   terminal.out(`${jsonText(head)}\n${jsonText(formats)}\n`);
-}
-
-async function verified(diagnosis: Diagnosis): Promise<Diagnosis> {
-  const { verify } = await import("../../diagnose/verify/verify.ts");
-  return { ...diagnosis, verification: await verify(diagnosis) };
 }
 
 async function networkOf({ node, owners }: DiagnosisTask): Promise<Network> {

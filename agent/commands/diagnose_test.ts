@@ -137,7 +137,7 @@ Deno.test("skoop takes the predecessor's command lines, and says what is needles
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     const page = await fetch(/http:\S+/.exec(terminal.stderr)?.[0] ?? assert.fail());
-    assert.match(await page.text(), /<h1 class="reachable">reachable: tcp arrives at/);
+    assert.match(await page.text(), /<header class="reachable">[^]*<h1>tcp arrives at/);
     Deno.kill(Deno.pid, "SIGTERM");
     assert.equal(await shown, 0);
   });

@@ -361,6 +361,8 @@ const POLLIN = 0x1;
 const POLLOUT = 0x4;
 const POLLHUP = 0x10;
 const EINPROGRESS = 115;
+const IPPROTO_ICMP = 1;
+const IPPROTO_ICMPV6 = 58;
 
 /** One end of a connection; the address is in network byte order. */
 export interface SocketEnd {
@@ -383,14 +385,19 @@ function socketAddress({ address, port }: SocketEnd): Uint8Array<ArrayBuffer> {
  * descriptor, or a failure.
  */
 export function openConnecting(
-  kind: "tcp" | "udp",
+  kind: "tcp" | "udp" | "icmp",
   from: SocketEnd,
   to: SocketEnd,
   mark: number,
 ): number {
-  const family = from.address.length === 4 ? AF_INET : AF_INET6;
-  const type = (kind === "tcp" ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK;
-  const descriptor = LIBC.socket(family, type, 0);
+  const four = from.address.length === 4;
+  const type = { tcp: SOCK_STREAM, udp: SOCK_DGRAM, icmp: SOCK_RAW }[kind];
+  const protocol = kind !== "icmp" ? 0 : four ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+  const descriptor = LIBC.socket(
+    four ? AF_INET : AF_INET6,
+    type | SOCK_CLOEXEC | SOCK_NONBLOCK,
+    protocol,
+  );
   if (descriptor < 0) return failed();
   const failure = connecting(descriptor, from, to, mark);
   if (failure === 0 || failure === -EINPROGRESS) return descriptor;

@@ -21,9 +21,7 @@ const NAMES = 11;
 export function diagnosisText(diagnosis: Diagnosis, columns = 80): string {
   const lines: string[] = [...wrapped(headline(diagnosis), columns, 0, 0), ""];
   const { opinion, verification } = diagnosis;
-  if (verification !== undefined) {
-    lines.push(...wrapped(`verified: ${verification.text}`, columns, 0, INDENT), "");
-  }
+  if (verification !== undefined) lines.push(...verificationLines(diagnosis, columns), "");
   if (opinion !== undefined) lines.push(...opinionLines(opinion, columns), "");
   for (const finding of findingsOf(diagnosis)) lines.push(...findingLines(finding, columns), "");
   const { ways } = diagnosis;
@@ -38,6 +36,17 @@ export function diagnosisText(diagnosis: Diagnosis, columns = 80): string {
     lines.push(`and ${ways.length - WAYS_SHOWN_MAX} other ways; --format json has them all`, "");
   }
   return lines.join("\n");
+}
+
+/** What the walk says above what a real packet did. */
+function verificationLines({ verification, verdict }: Diagnosis, columns: number): string[] {
+  const row = (name: string, text: string) =>
+    wrapped(`${name.padEnd(NAMES)}${text}`, columns, 0, NAMES);
+  return [
+    ...row("predicted", verdict),
+    ...row("verified", verification?.text ?? ""),
+    ...(verification?.seen ?? []).flatMap(({ by, where, text }) => row(by, `${where}: ${text}`)),
+  ];
 }
 
 /** Who the ends are, and what allows it; what forbids it is among the findings. */

@@ -17,7 +17,7 @@ async function verified(source: string, protocol: Question["protocol"]): Promise
 
 Deno.test("verify says why it sends nothing", async () => {
   assert.match(await verified("10.9.9.9", "tcp"), /the sender's namespace is not known/);
-  assert.match(await verified("10.0.0.1", "icmp"), /only TCP and UDP are sent/);
+  assert.match(await verified("10.0.0.1", "icmp"), /Cannot open the network namespace 1000/);
   assert.match(
     await verified("10.0.0.1", "tcp"),
     /Cannot open the network namespace 1000 at "\/run\/netns\/nosuch": ENOENT/,

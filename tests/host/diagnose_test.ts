@@ -8,7 +8,11 @@
  */
 import assert from "node:assert/strict";
 import type { DiagnosisDocument } from "../../diagnose/report/json.ts";
-import { BINARY, folder, run } from "./lab.ts";
+import { type Address, parseAddress } from "../../diagnose/packet/address.ts";
+import { readSnapshot, type Snapshot } from "../../diagnose/snapshot/format.ts";
+import { verify } from "../../diagnose/verify/verify.ts";
+import { diagnose } from "../../diagnose/walk/diagnosis.ts";
+import { AgentUnderTest, BINARY, folder, run } from "./lab.ts";
 
 const PORT = 8080;
 /** A real connection that is dropped takes as long. */
@@ -77,6 +81,14 @@ class Pods implements AsyncDisposable {
     const reader = child.stdout.getReader();
     await reader.read();
     reader.releaseLock();
+  }
+
+  /** The three namespaces as they are now. */
+  async snapshot(): Promise<Snapshot> {
+    const names = [this.a, this.n, this.b].flatMap((name) => ["--netns", name]);
+    return readSnapshot(
+      new TextEncoder().encode(await run(BINARY, "collect", "--local", ...names)),
+    );
   }
 
   /** What the binary says, and how it ended. */
@@ -256,28 +268,125 @@ Deno.test("diagnose says which MTU on the way stops large packets", async () => 
   assert.deepEqual(found, [["mtu-silent", "warning", "vb"], ["mtu-icmp", "hint", "vb"]]);
 });
 
-Deno.test("diagnose --verify sends a real packet, and says whether the walk is right", async () => {
-  await using pods = await Pods.create();
-  const { a, b } = Pods.addresses[6];
-  const verified = async (port: number) => {
-    const { stdout } = await new Deno.Command(BINARY, {
-      args: [
-        ...["diagnose", "--local", "--verify", "--netns", pods.a, "--format", "json"],
-        ...["-s", a, "-d", b, "-p", String(port)],
-      ],
-      stdout: "piped",
-      stderr: "null",
-    }).output();
-    const said: DiagnosisDocument = JSON.parse(new TextDecoder().decode(stdout));
-    const { outcome, agrees } = said.verification ?? {};
-    return [said.verdict, outcome, agrees];
+/** What becomes of a real packet, and what shows it. */
+interface Sent {
+  readonly name: string;
+  readonly protocol: "tcp" | "udp" | "icmp";
+  readonly families: readonly (4 | 6)[];
+  readonly port?: number;
+  readonly make?: (pods: Pods, address: string) => Promise<unknown>;
+  readonly mend?: (pods: Pods, address: string) => Promise<unknown>;
+  readonly verdict: DiagnosisDocument["verdict"];
+  readonly outcome: RegExp;
+  /** In the namespace's name, a counter that rose. */
+  readonly seen: (pods: Pods) => RegExp;
+}
+
+/** A rule of one chain, of the address' own family. */
+function rule(name: (pods: Pods) => string, ...words: readonly string[]) {
+  const change = (how: "-A" | "-D") => (pods: Pods, address: string) => {
+    const tool = address.includes(":") ? "ip6tables-legacy" : "iptables-legacy";
+    return run("ip", "netns", "exec", name(pods), tool, how, ...words);
   };
-  assert.deepEqual(await verified(PORT), ["reachable", "answered", true]);
-  assert.deepEqual(await verified(PORT + 1), ["blocked", "ECONNREFUSED", true]);
-  const rule = ["-A", "INPUT", "-p", "tcp", "--dport", String(PORT), "-j", "DROP"];
-  await run("ip", "netns", "exec", pods.b, "ip6tables-legacy", ...rule);
-  assert.deepEqual(await verified(PORT), ["blocked", "silence", true]);
-  // One packet, and what TCP sends again within the time that is waited.
-  const counted = await run("ip", "netns", "exec", pods.b, "ip6tables-legacy-save", "-c");
-  assert.match(counted, /^\[[1-3]:\d+\] -A INPUT .* -j DROP$/m);
+  return { make: change("-A"), mend: change("-D") };
+}
+
+const SENT: readonly Sent[] = [
+  {
+    ...{ name: "a SYN to a listener", protocol: "tcp", families: [4, 6], verdict: "reachable" },
+    ...{ outcome: /^answered$/, seen: ({ b }) => RegExp(`netns ${b}: TcpPassiveOpens rose by 1`) },
+  },
+  {
+    ...{ name: "a SYN to nobody", protocol: "tcp", families: [4, 6], verdict: "blocked" },
+    ...{ port: PORT + 1, outcome: /^ECONNREFUSED$/ },
+    seen: ({ b }) => RegExp(`netns ${b}: TcpOutRsts rose by 1`),
+  },
+  {
+    ...{ name: "a datagram to nobody", protocol: "udp", families: [4, 6], verdict: "blocked" },
+    ...{ outcome: /^ECONNREFUSED$/, seen: ({ b }) => RegExp(`netns ${b}: Udp6?NoPorts rose by 1`) },
+  },
+  {
+    ...{ name: "an echo request", protocol: "icmp", families: [4, 6], verdict: "reachable" },
+    ...{ outcome: /^answered$/, seen: ({ b }) => RegExp(`netns ${b}: Icmp6?InEchos rose by 1`) },
+  },
+  {
+    ...{ name: "an echo request that a rule drops", protocol: "icmp", families: [4, 6] },
+    ...rule(({ b }) => b, "INPUT", "-s", "10.204.0.0/24", "-j", "DROP"),
+    ...{ families: [4], verdict: "blocked", outcome: /^silence$/ },
+    seen: ({ b }) => RegExp(`netns ${b}: rule 1 of filter INPUT matched 1 packet$`, "m"),
+  },
+  {
+    ...{ name: "a SYN that the node does not forward", protocol: "tcp", families: [4, 6] },
+    ...rule(({ n }) => n, "FORWARD", "-p", "tcp", "--dport", `${PORT}`, "-j", "DROP"),
+    ...{ verdict: "blocked", outcome: /^silence$/ },
+    seen: ({ n }) => RegExp(`netns ${n}: rule 1 of filter FORWARD matched [1-3] packets?$`, "m"),
+  },
+  {
+    ...{ name: "a SYN that is refused", protocol: "tcp", families: [4] },
+    ...rule(({ n }) => n, "FORWARD", "-p", "tcp", "--dport", `${PORT}`, "-j", "REJECT"),
+    // A connection that has not answered yet is tried on; the last error is told at its end.
+    ...{ verdict: "blocked", outcome: /^(ECONNREFUSED|EHOSTUNREACH|silence)$/ },
+    seen: ({ n }) => RegExp(`netns ${n}: rule 1 of filter FORWARD matched [1-3] packets?$`, "m"),
+  },
+  {
+    ...{ name: "a datagram that the sender drops itself", protocol: "udp", families: [4, 6] },
+    ...rule(({ a }) => a, "OUTPUT", "-p", "udp", "--dport", `${PORT}`, "-j", "DROP"),
+    ...{ verdict: "blocked", outcome: /^EPERM$/ },
+    seen: ({ a }) => RegExp(`netns ${a}: rule 1 of filter OUTPUT matched 1 packet$`, "m"),
+  },
+  {
+    name: "a datagram into a blackhole",
+    make: ({ ip, n }, to) => ip(n, "route", "add", "blackhole", to),
+    mend: ({ ip, n }, to) => ip(n, "route", "delete", "blackhole", to),
+    ...{ protocol: "udp", families: [4, 6], verdict: "blocked", outcome: /^silence$/ },
+    seen: () => /^/,
+  },
+];
+
+function address(text: string): Address {
+  return parseAddress(text) ?? assert.fail(text);
+}
+
+Deno.test("diagnose --verify says what became of a real packet, and what counted it", async () => {
+  await using pods = await Pods.create();
+  for (const { name, protocol, families, port = PORT, make, mend, ...expected } of SENT) {
+    for (const family of families) {
+      const { a, b } = Pods.addresses[family];
+      await make?.(pods, b);
+      const diagnosis = diagnose([await pods.snapshot()], {
+        ...{ source: address(a), destination: address(b), protocol, port, from: pods.a },
+      });
+      const verification = await verify(diagnosis, expected.outcome.test("silence") ? 900 : 9_000);
+      const told = `${name}, IPv${family}: ${JSON.stringify(verification)}`;
+      assert.equal(diagnosis.verdict, expected.verdict, told);
+      assert.equal(verification.agrees, true, told);
+      assert.match(verification.outcome, expected.outcome, told);
+      const seen = (verification.seen ?? []).map(({ where, text }) => `${where}: ${text}`);
+      assert.match(seen.join("\n"), expected.seen(pods), told);
+      await mend?.(pods, b);
+    }
+  }
+});
+
+Deno.test("diagnose --verify sets prediction and reality side by side", async () => {
+  await using pods = await Pods.create();
+  await using agent = await AgentUnderTest.start();
+  const { a, b } = Pods.addresses[4];
+  const { code, stdout } = await new Deno.Command(BINARY, {
+    args: [
+      ...["diagnose", "--agent", `unix:${agent.dir}/agent.sock`, "--verify", "--netns", pods.a],
+      ...["-s", a, "-d", b, "-p", String(PORT + 1)],
+    ],
+    stdout: "piped",
+    stderr: "inherit",
+  }).output();
+  const text = new TextDecoder().decode(stdout);
+  assert.equal(code, 2);
+  assert.match(text, /^predicted +blocked$/m);
+  assert.match(text, /^verified +a real SYN ended with ECONNREFUSED, as the walk says$/m);
+  const words = text.replace(/\s+/g, " ");
+  assert.ok(words.includes(`counter netns ${pods.b}: TcpOutRsts rose by 1`), text);
+  // The probes saw who sent the reset.
+  assert.ok(words.includes(`event netns/${pods.b}: TCPRESET_NOSOCK: `), text);
+  for (const line of text.split("\n")) assert.ok(line.length <= 80, line);
 });
