@@ -143,6 +143,11 @@ export interface Probe {
       { readonly enum: string; readonly prefix: string; readonly words: readonly string[] }
     >
   >;
+  /**
+   * Arrays that are tables of places, with a map of uses beside them (bpf/include/table.h): the
+   * struct of one place, and its `__u64` that is 0 while the place is free.
+   */
+  readonly places?: Readonly<Record<string, { readonly struct: string; readonly owner: string }>>;
   // deno-lint-ignore no-explicit-any -- each entry is checked by totals() already
   readonly totals?: readonly Totals<any, any>[];
   // deno-lint-ignore no-explicit-any -- likewise by records()

@@ -16,6 +16,7 @@ import type { NetnsKey, Occurrence } from "./events/event.ts";
 import { log } from "./log.ts";
 import type { Histogram, Metrics } from "./metric.ts";
 import type { Outcome } from "./outcome.ts";
+import { type Occupancy, Tables } from "./occupancy.ts";
 import type { AddressOwner } from "./pods/identity.ts";
 import type { HookSet, Probe, Totals, TotalsMetric } from "./probe.ts";
 import { type Remote, type RemoteDetail, RemoteNames, remoteOf } from "./remote.ts";
@@ -39,6 +40,8 @@ import { type Collection, HOST, type Owner } from "./series.ts";
 const BITMAP_BITS_MAX = 256;
 /** Records taken from the ring in one go, so that other work is not held up. */
 const DRAIN_RECORDS_MAX = 4_096;
+/** A map of no more entries has one for each word of an enum, and cannot fill. */
+const ENUMERATED_ENTRIES_MAX = 8;
 /** A namespace that nobody knows for this long is gone: its entries leave the map. */
 const UNKNOWN_KEPT_MS = 60_000;
 
@@ -92,6 +95,8 @@ interface ReadTotals {
   /** Who the far end of each entry is: what an address had counted stays with whose it was then. */
   readonly remotes: Map<string, Remote>;
   readonly remoteNames: RemoteNames;
+  /** Entries at the last reading. */
+  entries?: number;
 }
 
 /** An entry's key and value. */
@@ -118,6 +123,7 @@ export class RunningProbe {
   readonly #ring: Ring | undefined;
   readonly #decode: Decoder<Fields> | undefined;
   readonly #losses: PinnedMap | undefined;
+  readonly #tables: Tables | undefined;
   /** Entries by key: since when their namespace is unknown, or that it has been known. */
   readonly #entries = new Map<string, number | "known">();
   /** What entries had when they left the map, so that the sum of the unknown does not go down. */
@@ -145,7 +151,9 @@ export class RunningProbe {
     this.adopted = made.attached?.adopted ?? false;
     const { attached, card } = made;
     this.#totals = attached === undefined ? [] : this.#openTotals(attached);
-    if (attached === undefined || card.records === undefined) return;
+    if (attached === undefined) return;
+    this.#tables = new Tables(attached, made.object, card);
+    if (card.records === undefined) return;
     this.#ring = attached.ring("events");
     this.#losses = attached.map("losses");
     const layout = layoutOf(made.object, card.records.record.struct);
@@ -310,7 +318,7 @@ export class RunningProbe {
     const now = performance.now();
     const expiry = this.#expiryOf(read);
     const { keyBytes, valueBytes } = read.map.info;
-    read.map.read((keyView, keyOffset, valueView, valueOffset) => {
+    read.entries = read.map.read((keyView, keyOffset, valueView, valueOffset) => {
       const key = read.key(keyView, keyOffset, keyBytes);
       const value = read.value(valueView, valueOffset, valueBytes);
       if (isForeign(read, key, owners)) return;
@@ -469,6 +477,16 @@ export class RunningProbe {
     });
     const [produced = 0, limited = 0, ringFull = 0] = slots;
     return { produced, limited, ringFull };
+  }
+
+  /** How full its maps are; those of totals as of the last reading. Throws Errno. */
+  occupancy(): readonly Occupancy[] {
+    const totals = this.#totals.flatMap(({ card: { map }, entries, map: { info } }) => {
+      const { entriesMax } = info;
+      if (entries === undefined || entriesMax <= ENUMERATED_ENTRIES_MAX) return [];
+      return [{ map, entries, entriesMax }];
+    });
+    return [...totals, ...this.#tables?.read() ?? []];
   }
 
   /** Run time and runs of each program, where the kernel keeps such statistics. */

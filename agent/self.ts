@@ -4,8 +4,12 @@
  * @module
  */
 import type { Metrics } from "./metric.ts";
+import type { Occupancy } from "./occupancy.ts";
 import { type Outcome } from "./outcome.ts";
 import { type Collection, HOST, type Registry } from "./series.ts";
+
+/** Labels of what is said of a map. */
+const OF_MAP = { labels: ["unit", "map"], seriesMax: 128 } as const;
 
 /**
  * Metrics of the agent itself. `process_…` are the names that every Prometheus client library uses.
@@ -71,6 +75,26 @@ export const SELF_METRICS = {
     unit: "seconds",
     help: "Time for which BPF programs were measured: 0.2 s of each 10 s",
   },
+  bpf_map_entries: {
+    ...OF_MAP,
+    type: "gauge",
+    help: "Entries in a map of a probe's kernel side, of totals or of what is under way",
+  },
+  bpf_map_max_entries: {
+    ...OF_MAP,
+    type: "gauge",
+    help: "Most entries that such a map can have",
+  },
+  bpf_map_evictions_total: {
+    ...OF_MAP,
+    type: "counter",
+    help: "Entries of what is under way that others pushed out, as the map was full",
+  },
+  bpf_map_refusals_total: {
+    ...OF_MAP,
+    type: "counter",
+    help: "Entries of what is under way that a full map had no room for",
+  },
   events_total: {
     type: "counter",
     help: "Events by the stage they came to and what became of them there",
@@ -134,6 +158,24 @@ export function addUnits(collection: Collection, reports: Iterable<UnitReport>):
     collection.add("unit_collection_seconds", HOST, [unit], seconds);
     collection.add("unit_series", HOST, [unit], series);
     collection.add("unit_failures_total", HOST, [unit], failures);
+  }
+}
+
+/** Adds how full a unit's maps are. */
+export function addOccupancy(
+  collection: Collection,
+  unit: string,
+  occupancy: Iterable<Occupancy>,
+): void {
+  for (const { map, entries, entriesMax, evictions, refusals } of occupancy) {
+    collection.add("bpf_map_entries", HOST, [unit, map], entries);
+    collection.add("bpf_map_max_entries", HOST, [unit, map], entriesMax);
+    if (evictions !== undefined) {
+      collection.add("bpf_map_evictions_total", HOST, [unit, map], evictions);
+    }
+    if (refusals !== undefined) {
+      collection.add("bpf_map_refusals_total", HOST, [unit, map], refusals);
+    }
   }
 }
 

@@ -14,7 +14,7 @@ import { log } from "./log.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import type { Probe } from "./probe.ts";
 import { type KernelCounts, type Owners, RunningProbe } from "./running_probe.ts";
-import { addUnits, type UnitReport } from "./self.ts";
+import { addOccupancy, addUnits, type UnitReport } from "./self.ts";
 import { type Collection, HOST } from "./series.ts";
 import type { UnitStatus } from "./surface.ts";
 
@@ -138,10 +138,22 @@ export class Units {
       this.#readings.set(name, { outcome, seconds: (performance.now() - began) / 1000 });
       this.#note(name, outcome, outcome === probe.outcome ? 0 : 1);
     }
+    this.#addOccupancy(collection);
     addUnits(collection, this.#reports(collection));
     for (const [unit, { name, runNs, runs }] of this.#statistics()) {
       collection.add("bpf_run_seconds_total", HOST, [unit, name], runNs / 1e9);
       collection.add("bpf_runs_total", HOST, [unit, name], runs);
+    }
+  }
+
+  /** How full the maps of all running probes are, also of those whose events alone are wanted. */
+  #addOccupancy(collection: Collection): void {
+    for (const [name, probe] of this.#running) {
+      try {
+        addOccupancy(collection, name, probe.occupancy());
+      } catch (error) {
+        this.#note(name, outcomeOf(error), 1);
+      }
     }
   }
 

@@ -14,6 +14,7 @@ const TYPE = {
   array: 2,
   perCpuHash: 5,
   perCpuArray: 6,
+  lruHash: 9,
   lruPerCpuHash: 10,
   perCpuCgroupStorage: 21,
 } as const;
@@ -26,6 +27,11 @@ const PER_CPU: ReadonlySet<number> = new Set([
 ]);
 const ARRAYS: ReadonlySet<number> = new Set([TYPE.array, TYPE.perCpuArray]);
 
+/** Types of maps that push out what was used least recently. */
+export const LRU: ReadonlySet<number> = new Set([TYPE.lruHash, TYPE.lruPerCpuHash]);
+
+/** Entries asked for at once where they are only counted: most such maps are nearly empty. */
+const COUNT_ENTRIES = 512;
 /** Entries asked for at once, at first; doubled when a bucket of the hash holds more. */
 const BATCH_ENTRIES = 4_096;
 /** Bytes of values asked for at once, at first: on a node of 128 CPUs one value is long. */
@@ -175,6 +181,28 @@ export class PinnedMap implements Disposable {
       this.#noBatch = true;
     }
     return ARRAYS.has(this.info.type) ? this.#readArray(visit) : this.#readByKey(visit);
+  }
+
+  /** How many entries there are, by a small batch at a time. Throws Errno. */
+  count(): number {
+    this.#batch ??= new Batch(this.info, this.strideBytes, COUNT_ENTRIES);
+    return this.readEach(() => {});
+  }
+
+  /**
+   * How many places of `bytes` each, one behind the other in the values, have a `__u64` at `offset`
+   * that is not 0. Throws Errno.
+   */
+  countPlaces(bytes: number, offset: number): number {
+    const { valueBytes } = this.info;
+    let count = 0;
+    this.readEach((_key, _keyOffset, value, start) => {
+      for (let at = start; at + bytes <= start + valueBytes; at += bytes) {
+        const low = value.getUint32(at + offset, LITTLE_ENDIAN);
+        if (low !== 0 || value.getUint32(at + offset + 4, LITTLE_ENDIAN) !== 0) count++;
+      }
+    });
+    return count;
   }
 
   /** The value of `key`, in `strideBytes`; undefined when there is none. Throws Errno. */
@@ -363,14 +391,14 @@ class Batch {
   #entries: number;
   #started = false;
 
-  constructor(info: MapInfo, strideBytes: number) {
+  constructor(info: MapInfo, strideBytes: number, entries = BATCH_ENTRIES) {
     this.#info = info;
     this.#strideBytes = strideBytes;
     // A token is a bucket's number or a key.
     this.#from = buffer(Math.max(8, info.keyBytes));
     this.#to = buffer(Math.max(8, info.keyBytes));
     const fitting = Math.max(64, Math.floor(BATCH_BYTES / strideBytes));
-    this.#entries = Math.min(BATCH_ENTRIES, fitting, Math.max(1, info.entriesMax));
+    this.#entries = Math.min(entries, fitting, Math.max(1, info.entriesMax));
     this.#allocate();
   }
 

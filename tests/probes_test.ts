@@ -117,11 +117,22 @@ everyProbe(
       ...(probe.parameters === undefined ? [] : ["parameters"]),
     ];
     for (const [{ object }, bytes] of await objectsOf(probe)) {
-      const maps = contentsOf(bytes).maps.filter((map) => !PRIVATE.includes(map));
+      const maps = contentsOf(bytes).maps.filter((map) =>
+        !PRIVATE.includes(map.replace(/_uses$/, ""))
+      );
       deepEqual([...maps].sort(), [...totals, ...usual].sort(), object);
     }
   },
 );
+
+everyProbe("says of each table of what is under way how full it is", async ({ name }) => {
+  const folder = new URL(`probes/${name}/`, ROOT);
+  for (const { name: file } of Deno.readDirSync(folder)) {
+    const text = await Deno.readTextFile(new URL(file, folder));
+    const bare = /__uint\(type, BPF_MAP_TYPE_(LRU_)?(PERCPU_)?HASH\)/.exec(text)?.[0];
+    equal(bare, undefined, `${file}: declare it by PROBE_TABLE or PROBE_TOTALS`);
+  }
+});
 
 everyProbe("needs what its programs attach to, no more and no less", async (probe) => {
   for (const [{ object, needs }, bytes] of await objectsOf(probe)) {

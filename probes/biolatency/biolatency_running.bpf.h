@@ -7,6 +7,7 @@
 #pragma once
 
 #include "biolatency_request.bpf.h"
+#include "table.h"
 
 #define UNDER_WAY_MAX 16384
 /* Each operation of 204 disks. */
@@ -25,12 +26,7 @@ struct under_way {
 	char comm[16];
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, UNDER_WAY_MAX);
-	__type(key, struct request_key);
-	__type(value, struct under_way);
-} running SEC(".maps");
+PROBE_TABLE(running, BPF_MAP_TYPE_HASH, struct request_key, struct under_way, UNDER_WAY_MAX)
 
 PROBE_PARAMETERS(struct biolatency_parameters)
 PROBE_EVENTS(struct biolatency_event, 128 * 1024)
@@ -65,7 +61,7 @@ static __always_inline void forget(const struct request *rq)
 {
 	struct request_key key = {.address = (__u64)rq};
 
-	if (!bpf_map_delete_elem(&running, &key))
+	if (!running_remove(&key))
 		count_under_way(-1);
 }
 
@@ -81,7 +77,7 @@ static __always_inline struct under_way *begin(const struct request *rq)
 	start.cgroup = bpf_get_current_cgroup_id();
 	start.tgid = bpf_get_current_pid_tgid() >> 32;
 	bpf_get_current_comm(start.comm, sizeof(start.comm));
-	if (bpf_map_update_elem(&running, &key, &start, BPF_ANY)) {
+	if (running_put(&key, &start)) {
 		count(BIOLATENCY_UNNOTED);
 		return NULL;
 	}

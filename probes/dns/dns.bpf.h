@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dns_message.bpf.h"
+#include "table.h"
 
 /* Kinds of event, for the rate limit. */
 enum {
@@ -41,12 +42,7 @@ struct query {
 #define WAITING_MAX 8192
 
 /* With more at once than fit, those that have waited longest go first. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, WAITING_MAX);
-	__type(key, struct query_key);
-	__type(value, struct query);
-} waiting SEC(".maps");
+PROBE_TABLE(waiting, BPF_MAP_TYPE_LRU_HASH, struct query_key, struct query, WAITING_MAX)
 
 static __always_inline void report(const struct query_key *key, const struct query *query,
 				   __u64 latency_ns, __u8 rcode, bool is_timeout, __u32 kind,

@@ -45,7 +45,7 @@ static __always_inline int begin(const struct sk_buff *skb, const struct sock *s
 	query.began = bpf_ktime_get_ns();
 	query.cgroup = sock_cgroup_id(sk);
 	query.question_length = read_question(skb, message, &query.question);
-	if (bpf_map_update_elem(&waiting, key, &query, BPF_NOEXIST))
+	if (waiting_add(key, &query))
 		count(DNS_COUNT_UNTRACKED);
 	else
 		put_in_order(key, query.began);
@@ -98,7 +98,7 @@ static __always_inline int end(const struct query_key *key, const struct query *
 	__u64 latency_ns = bpf_ktime_get_ns() - query.began;
 	struct dns_answers *totals;
 
-	if (bpf_map_delete_elem(&waiting, key))
+	if (waiting_remove(key))
 		return 0;
 	totals_key.netns = query.netns;
 	totals = answers_entry(&totals_key);

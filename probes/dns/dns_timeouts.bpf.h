@@ -63,7 +63,7 @@ static __always_inline void time_out(const struct query_key *key, const struct q
 	struct query query = *found;
 	struct dns_queries *totals;
 
-	if (bpf_map_delete_elem(&waiting, key))
+	if (waiting_remove(key))
 		return;
 	totals = queries_of(&query.netns, key->protocol);
 	if (totals)

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "kernellatency_event.bpf.h"
+#include "table.h"
 
 /*
  * Sixteen thousand places, in sets of four. A packet finds its set by its address and takes a free
@@ -32,6 +33,7 @@ struct {
 	__type(value, struct set);
 } moving SEC(".maps");
 
+PROBE_TABLE_USES(moving)
 PROBE_TOTALS(latencies, struct kernellatency_key, struct kernellatency_latencies, TOTALS_MAX, 0)
 PROBE_COUNTS(struct kernellatency_count_key, struct kernellatency_count)
 
@@ -70,6 +72,7 @@ static __always_inline struct moving *take_place(__u64 skb)
 {
 	struct moving *own = find(skb), *place;
 	struct set *set = set_of(skb);
+	struct table_uses *uses;
 
 	if (own || !set)
 		return own;
@@ -81,6 +84,9 @@ static __always_inline struct moving *take_place(__u64 skb)
 		if (set->ways[way].begun < place->begun)
 			place = &set->ways[way];
 	}
+	uses = moving_uses_of();
+	if (uses)
+		__sync_fetch_and_add(&uses->evicted, 1);
 	count(KERNELLATENCY_COUNT_DISPLACED);
 	return place;
 }

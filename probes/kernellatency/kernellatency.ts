@@ -76,6 +76,7 @@ export default defineProbe({
       unit: "events/s",
     },
   },
+  places: { moving: { struct: "moving", owner: "skb" } },
   totals: [latencies, counts],
   records: event,
 });

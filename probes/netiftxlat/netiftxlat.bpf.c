@@ -20,7 +20,7 @@ static __always_inline void note_queued(const struct sk_buff *skb, const struct 
 	struct waiting waiting = {.since = since, .device = (__u64)dev};
 	__u64 key = (__u64)skb;
 
-	bpf_map_update_elem(&queued, &key, &waiting, BPF_ANY);
+	queued_put(&key, &waiting);
 }
 
 SEC("tp_btf/net_dev_queue")
@@ -121,7 +121,7 @@ int BPF_PROG(kfree_skb, struct sk_buff *skb)
 {
 	__u64 key = (__u64)skb;
 
-	bpf_map_delete_elem(&queued, &key);
+	queued_remove(&key);
 	return 0;
 }
 
@@ -140,7 +140,7 @@ int BPF_PROG(consume_skb, struct sk_buff *skb)
 	if (!waiting)
 		return 0;
 	note_segments(skb, size, waiting->since);
-	bpf_map_delete_elem(&queued, &key);
+	queued_remove(&key);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "netiftxlat.h"
 #include "skb.h"
+#include "table.h"
 
 /* The longest queue of a node has some thousands: 1,000 for each queue of a card is usual. */
 #define QUEUED_MAX   16384
@@ -11,31 +12,22 @@
 #define SEGMENTS_MAX 64
 
 /*
- * A packet in a qdisc. A sk_buff's address is used again once it is freed, so an entry leaves with
- * its packet, and is of no use for another device.
+ * A packet in a qdisc, by its sk_buff's address. That is used again once it is freed, so an entry
+ * leaves with its packet, and is of no use for another device.
  */
 struct waiting {
 	__u64 since; /* bpf_ktime_get_ns() */
 	__u64 device;
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, QUEUED_MAX);
-	__type(key, __u64); /* the sk_buff's address */
-	__type(value, struct waiting);
-} queued SEC(".maps");
+PROBE_TABLE(queued, BPF_MAP_TYPE_LRU_HASH, __u64, struct waiting, QUEUED_MAX)
 
 /*
  * A large packet that is split, when it leaves the qdisc or inside it (tbf, cake), goes on as
- * sk_buffs that nobody has seen. What they carry tells them: where from, where to, which bytes.
+ * sk_buffs that nobody has seen. What they carry tells them: where from, where to, which bytes
+ * (segment_key()); and since when the large packet was queued.
  */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, QUEUED_MAX);
-	__type(key, __u64);   /* segment_key() */
-	__type(value, __u64); /* since when the large packet was queued */
-} segments SEC(".maps");
+PROBE_TABLE(segments, BPF_MAP_TYPE_LRU_HASH, __u64, __u64, QUEUED_MAX)
 
 static __always_inline bool has_queue(const struct net_device *dev)
 {
@@ -105,7 +97,7 @@ static __always_inline void note_segments(const struct sk_buff *skb, __u32 size,
 
 		if (offset >= stream.payload)
 			return;
-		bpf_map_update_elem(&segments, &key, &since, BPF_ANY);
+		segments_put(&key, &since);
 		offset += size;
 	}
 }
@@ -122,7 +114,7 @@ static __always_inline __u64 take_segment(const struct sk_buff *skb, const struc
 	if (!found)
 		return 0;
 	since = *found;
-	bpf_map_delete_elem(&segments, &key);
+	segments_remove(&key);
 	return since;
 }
 
@@ -135,6 +127,6 @@ static __always_inline __u64 take_queued(const struct sk_buff *skb, const struct
 	if (!waiting)
 		return take_segment(skb, dev);
 	since = waiting->device == (__u64)dev ? waiting->since : 0;
-	bpf_map_delete_elem(&queued, &key);
+	queued_remove(&key);
 	return since;
 }

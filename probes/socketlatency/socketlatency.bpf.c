@@ -11,9 +11,9 @@ int BPF_PROG(inet_sock_destruct, const struct sock *sk)
 	kernel_address address = (kernel_address)sk;
 
 	if (is_tcp(sk))
-		bpf_map_delete_elem(&tcp_sockets, &address);
+		tcp_sockets_remove(&address);
 	else if (is_udp(sk))
-		bpf_map_delete_elem(&udp_sockets, &address);
+		udp_sockets_remove(&address);
 	return 0;
 }
 

@@ -8,18 +8,15 @@
 #pragma once
 
 #include "socketlatency.bpf.h"
+#include "table.h"
 
 #define TCP_FOLLOWED_MAX 16384
 #define UDP_FOLLOWED_MAX 4096
 
 /* A new entry is all zeros, and too large for a program's stack. */
 #define SOCKET_TABLE(name, value_type, followed_max)                                           \
-	struct {                                                                               \
-		__uint(type, BPF_MAP_TYPE_LRU_HASH);                                           \
-		__uint(max_entries, followed_max);                                             \
-		__type(key, kernel_address);                                                   \
-		__type(value, value_type);                                                     \
-	} name##_sockets SEC(".maps");                                                         \
+	PROBE_TABLE(name##_sockets, BPF_MAP_TYPE_LRU_HASH, kernel_address, value_type,         \
+		    followed_max)                                                              \
 	struct {                                                                               \
 		__uint(type, BPF_MAP_TYPE_ARRAY);                                              \
 		__uint(max_entries, 1);                                                        \
@@ -41,7 +38,7 @@
 			return progress;                                                       \
 		none = bpf_map_lookup_elem(&name##_zeros, &zero);                              \
 		if (none)                                                                      \
-			bpf_map_update_elem(&name##_sockets, &address, none, BPF_NOEXIST);     \
+			name##_sockets_add(&address, none);                                    \
 		progress = name##_progress_of(sk);                                             \
 		count(progress ? SOCKETLATENCY_COUNT_SOCKETS : SOCKETLATENCY_COUNT_UNTRACKED); \
 		return progress;                                                               \

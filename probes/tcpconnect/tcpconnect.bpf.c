@@ -106,7 +106,7 @@ static __always_inline int forget(const struct sock *sk)
 {
 	kernel_address address = (kernel_address)sk;
 
-	bpf_map_delete_elem(&connecting, &address);
+	connecting_remove(&address);
 	return 0;
 }
 
@@ -143,7 +143,7 @@ int BPF_PROG(tcp_retransmit_synack, const struct sock *sk, const struct sock *re
 	if (!parameters || !parameters->ready)
 		return 0;
 	read_handshake(request, &handshake);
-	bpf_map_update_elem(&answering, &handshake, &first_us, BPF_ANY);
+	answering_put(&handshake, &first_us);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "fixes.h"
 #include "sock.h"
+#include "table.h"
 #include "tcpconnect.h"
 
 /* Kinds of event, for the rate limit. */
@@ -34,12 +35,7 @@ struct attempt {
  * Connections that are being made. An entry goes with the state SYN_SENT, which no socket leaves
  * unseen; with more at once than fit here, the oldest go first.
  */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, kernel_address);
-	__type(value, struct attempt);
-} connecting SEC(".maps");
+PROBE_TABLE(connecting, BPF_MAP_TYPE_LRU_HASH, kernel_address, struct attempt, 16384)
 
 /* What has become of an attempt. */
 struct outcome {
@@ -97,7 +93,7 @@ static __always_inline int begin(const struct sock *sk)
 	};
 
 	bpf_get_current_comm(attempt.comm, sizeof(attempt.comm));
-	bpf_map_update_elem(&connecting, &address, &attempt, BPF_ANY);
+	connecting_put(&address, &attempt);
 	if (found)
 		__sync_fetch_and_add(&found->attempts, 1);
 	return 0;
@@ -113,6 +109,6 @@ static __always_inline bool end(const struct sock *sk, struct outcome *outcome)
 		return false;
 	outcome->attempt = *found;
 	outcome->latency_ns = bpf_ktime_get_boot_ns() - found->began;
-	bpf_map_delete_elem(&connecting, &address);
+	connecting_remove(&address);
 	return true;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "sock.h"
+#include "table.h"
 
 /* A connection that is being accepted. */
 struct handshake {
@@ -17,12 +18,7 @@ struct handshake {
  * When the first SYN-ACK went out of those that had to be sent again. What is never answered stays
  * until newer ones push it out; who comes later with the same ports is here only if sent again too.
  */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
-	__type(key, struct handshake);
-	__type(value, __u64);
-} answering SEC(".maps");
+PROBE_TABLE(answering, BPF_MAP_TYPE_LRU_HASH, struct handshake, __u64, 4096)
 
 static __always_inline __u64 srtt_ns(const struct sock *sk)
 {
@@ -59,6 +55,6 @@ static __always_inline __u64 accept_ns(const struct sock *sk)
 	if (!first_us)
 		return 0;
 	began = *first_us * 1000;
-	bpf_map_delete_elem(&answering, &handshake);
+	answering_remove(&handshake);
 	return bpf_ktime_get_ns() - began;
 }

@@ -2,6 +2,7 @@
 #include "tcpsummary.h"
 #include "file.h"
 #include "sock.h"
+#include "table.h"
 
 PROBE_TOTALS(by_netns, struct tcpsummary_key, struct tcpsummary_sockets, 16384, BPF_F_NO_PREALLOC)
 PROBE_COUNTS(struct tcpsummary_count_key, struct tcpsummary_count)
@@ -10,12 +11,7 @@ PROBE_COUNTS(struct tcpsummary_count_key, struct tcpsummary_count)
  * Sockets that several descriptors have, and the scan that counted them last: more at once than fit
  * here, and the ones met longest ago may be counted again.
  */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, kernel_address);
-	__type(value, __u64);
-} seen SEC(".maps");
+PROBE_TABLE(seen, BPF_MAP_TYPE_LRU_HASH, kernel_address, __u64, 16384)
 
 static __always_inline bool is_tcp(const struct sock *sk)
 {
@@ -32,7 +28,7 @@ static __always_inline bool is_new(const struct sock *sk, __u64 scan)
 
 	if (last && *last == scan)
 		return false;
-	bpf_map_update_elem(&seen, &address, &scan, BPF_ANY);
+	seen_put(&address, &scan);
 	return true;
 }
 

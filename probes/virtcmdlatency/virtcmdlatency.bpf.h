@@ -7,6 +7,7 @@
 #pragma once
 
 #include "sock.h"
+#include "table.h"
 #include "virtcmdlatency.h"
 
 /* A device has one command at a time. */
@@ -29,12 +30,7 @@ struct under_way {
 	__u8 pad[6];
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, UNDER_WAY_MAX);
-	__type(key, struct thread);
-	__type(value, struct under_way);
-} running SEC(".maps");
+PROBE_TABLE(running, BPF_MAP_TYPE_HASH, struct thread, struct under_way, UNDER_WAY_MAX)
 
 PROBE_PARAMETERS(struct virtcmdlatency_parameters)
 PROBE_EVENTS(struct virtcmdlatency_event, 64 * 1024)
@@ -65,7 +61,7 @@ static __always_inline int begin(const struct virtnet_info *info, __u8 class, __
 	if (!parameters || !parameters->ready)
 		return 0;
 	entry.sent = bpf_ktime_get_ns();
-	if (bpf_map_update_elem(&running, &thread, &entry, BPF_ANY))
+	if (running_put(&thread, &entry))
 		count(VIRTCMDLATENCY_UNNOTED);
 	return 0;
 }
@@ -114,7 +110,7 @@ static __always_inline int end(void)
 	command = entry->command;
 	key.class = entry->class;
 	dev = device_of((const void *)entry->info);
-	bpf_map_delete_elem(&running, &thread);
+	running_remove(&thread);
 	read_net(BPF_CORE_READ(dev, nd_net.net), &key.netns);
 	BPF_CORE_READ_STR_INTO(&key.device, dev, name);
 	totals = latencies_entry(&key);

@@ -1,0 +1,85 @@
+/**
+ * How full the tables of what is under way are, on this machine's kernel: a known number of things
+ * begins and does not end, and the agent must say that number; then all end, and it must be none.
+ */
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { AgentUnderTest, eventually, Lab } from "./lab.ts";
+
+const PATIENCE_MS = 15_000;
+const DATAGRAMS = 101;
+const ATTEMPTS = 53;
+const QUERIES = 17;
+const config = (timeoutSeconds: number) =>
+  "probes:\n  netiftxlat: true\n  tcpconnect: {metrics: false, events: true}\n" +
+  `  dns: {metrics: true, timeout_ns: ${timeoutSeconds}000000000}\n  biolatency: true\n`;
+const TABLES = ["netiftxlat queued", "tcpconnect connecting", "dns waiting"] as const;
+
+/** The figures of the tables that are filled here. */
+async function entries(agent: AgentUnderTest): Promise<readonly number[]> {
+  const metrics = await agent.metrics();
+  return TABLES.map((table) => {
+    const [unit = "", map = ""] = table.split(" ");
+    return metrics.sum("podskoop_bpf_map_entries", { unit, map }) ?? NaN;
+  });
+}
+
+/** Others on the machine use the same tables for a moment; what is held stays. */
+async function expectEntries(
+  agent: AgentUnderTest,
+  wanted: () => Promise<readonly number[]>,
+): Promise<void> {
+  let expected: readonly number[] = [];
+  const look = async () => {
+    expected = await wanted();
+    return await entries(agent);
+  };
+  const isWanted = (found: readonly number[]) => found.join() === expected.join();
+  deepStrictEqual(await eventually(look, isWanted, PATIENCE_MS), expected, `${TABLES}`);
+}
+
+/** Packets that the kernel says wait in the left end's qdisc. */
+async function backlog(lab: Lab): Promise<number> {
+  const text = await lab.inside(lab.left.name, "tc", "-s", "qdisc", "show", "dev", "cable0");
+  return Number(/backlog \S+ (\d+)p/.exec(text)?.[1]);
+}
+
+Deno.test("tables of what is under way have as many entries as there are such things", async () => {
+  await using lab = await Lab.create();
+  await using agent = await AgentUnderTest.start({ config: config(100) });
+  const { left, right } = lab;
+  const device = ["dev", "cable0", "root"] as const;
+  // A byte a second: after the first few, nothing gets out any more.
+  await lab.inside(
+    left.name,
+    ...["tc", "qdisc", "add", ...device, "tbf", "rate", "8bit"] as const,
+    ...["burst", "1600", "limit", "1000000"] as const,
+  );
+  await lab.traffic(left, "udp", right.v4, 7_101, DATAGRAMS);
+  ok(await backlog(lab) >= DATAGRAMS - 1_600 / 64, `${await backlog(lab)} wait`);
+  await expectEntries(agent, async () => [await backlog(lab), 0, 0]);
+  await lab.traffic(left, "resolve", right.v4, 53, QUERIES, 0, -1);
+  await expectEntries(agent, async () => [await backlog(lab), 0, QUERIES]);
+  const knocking = lab.traffic(left, "knock", right.v6, 7_102, ATTEMPTS, 5_000);
+  await expectEntries(agent, async () => [await backlog(lab), ATTEMPTS, QUERIES]);
+  await lab.inside(left.name, "tc", "qdisc", "del", ...device);
+  await knocking;
+  const answer = await agent.ask("/config", { method: "PUT", body: config(1) });
+  strictEqual(answer.status, 200, await answer.text());
+  await expectEntries(agent, () => Promise.resolve([0, 0, 0]));
+  const metrics = await agent.metrics();
+  for (const table of TABLES) {
+    const [unit = "", map = ""] = table.split(" ");
+    const of = (name: string) => metrics.sum(`podskoop_bpf_map_${name}`, { unit, map });
+    deepStrictEqual({ table, lost: [of("evictions_total"), of("refusals_total")] }, {
+      table,
+      lost: [0, 0],
+    });
+    ok((of("max_entries") ?? 0) >= 4_096, `${of("max_entries")} fit into ${table}`);
+  }
+  // A table that refuses has nothing to push out, and a probe's totals are there, too.
+  const disks = { unit: "biolatency", map: "running" };
+  strictEqual(metrics.sum("podskoop_bpf_map_evictions_total", disks), undefined);
+  strictEqual(metrics.sum("podskoop_bpf_map_refusals_total", disks), 0);
+  const totals = { unit: "dns", map: "queries" };
+  ok((metrics.sum("podskoop_bpf_map_entries", totals) ?? 0) >= 1);
+});
