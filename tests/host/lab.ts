@@ -69,7 +69,7 @@ export class Lab implements AsyncDisposable {
       await run("ip", "-n", name, "address", "add", `${v6}/64`, "dev", "cable0", "nodad");
     }
     for (const address of [lab.right.v4, lab.right.v6]) {
-      await lab.inside(lab.left.name, "ping", "-qc1", "-W2", address);
+      await lab.inside(lab.left.name, "ping", "-qc1", "-w20", address);
     }
     return lab;
   }

@@ -1,0 +1,131 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { readKernel } from "../bpf/kernel.ts";
+import { Attributes, BPF, bpf, buffer, close } from "../bpf/libc.ts";
+import { openPin, PinnedMap } from "../bpf/maps.ts";
+import { pinnedAt } from "../bpf/pins.ts";
+import { compile } from "../bpf/testdata/compile.ts";
+import { idsShown, onKernel, openDescriptors } from "../bpf/testdata/lab.ts";
+import type { UnitChoice } from "./config/config.ts";
+import { discoverProbes, readObject } from "./discover.ts";
+import { defineProbe, type Probe, records } from "./probe.ts";
+import { type ProbeSurroundings, RunningProbe } from "./running_probe.ts";
+import { struct, u32 } from "./schema.ts";
+
+const ROUNDS = 11;
+const ON: UnitChoice = { metrics: true, events: true, parameters: {} };
+
+function nothing(): void {}
+
+/** Every pin below a directory, by its path. */
+function pinsBelow(path: string): readonly string[] {
+  return [...Deno.readDirSync(path)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? pinsBelow(`${path}/${name}`) : [`${path}/${name}`]
+  );
+}
+
+/** What the kernel has by those pins, as `map 12`. */
+function heldBy(path: string): readonly string[] {
+  return pinsBelow(path).flatMap((pin) => {
+    const pinned = pinnedAt(pin);
+    if (pinned === undefined) return [];
+    const { kind, id, programId } = pinned;
+    const program = programId === undefined ? [] : [`program ${programId}`];
+    return [`${kind} ${id}`, ...program];
+  });
+}
+
+function stillThere(held: ReadonlySet<string>): readonly string[] {
+  const kinds = [["program", "prog"], ["link", "link"], ["map", "map"]] as const;
+  const shown = kinds.flatMap(([kind, word]) => [...idsShown(word)].map((id) => `${kind} ${id}`));
+  return shown.filter((name) => held.has(name));
+}
+
+/** Starts a probe, lets `use` do with it what it does, and stops it, many times. */
+async function rounds(
+  card: Probe,
+  surroundings: ProbeSurroundings,
+  use: (probe: RunningProbe) => void,
+): Promise<void> {
+  const held = new Set<string>();
+  let open = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    const probe = await RunningProbe.start(card, ON, surroundings);
+    for (const name of heldBy(surroundings.pinDir)) held.add(name);
+    use(probe);
+    deepStrictEqual((await probe.stop(nothing)).left, []);
+    deepStrictEqual([...Deno.readDirSync(surroundings.pinDir)], []);
+    // What the first round opens for good is no leak.
+    if (round === 0) open = openDescriptors();
+  }
+  deepStrictEqual(stillThere(held), []);
+  strictEqual(openDescriptors(), open);
+}
+
+function cardOf(object: string, part: Partial<Probe> = {}): Probe {
+  return defineProbe({
+    name: object,
+    summary: "A probe for tests",
+    byDefault: { metrics: true, events: true },
+    hooks: [{ object, needs: [] }],
+    ...part,
+  });
+}
+
+function surroundings(pinDir: string): ProbeSurroundings {
+  const compiled = (_: string, object: string) => Promise.resolve(compile(object));
+  return { kernel: readKernel(), pinDir, readObject: compiled };
+}
+
+onKernel(
+  "a probe that fails to attach in one hook leaves nothing when it stops",
+  async (pinDir) => {
+    await rounds(cardOf("half"), surroundings(pinDir), ({ outcome }) => {
+      strictEqual(outcome.state, "degraded");
+      match(
+        "because" in outcome ? outcome.because : "",
+        /^half_missing is not attached: .*no_such/,
+      );
+      strictEqual(pinsBelow(pinDir).length, 2);
+    });
+  },
+);
+
+onKernel("a probe whose ring is not there fails, and leaves nothing", async (pinDir) => {
+  const event = records({
+    record: struct("half_event", { number: u32 }),
+    types: ["HALF"],
+    occurrence: () => ({
+      ...{ type: "HALF", severity: "warning", at: 0n, netns: { inum: 0, cookie: 0n } },
+      ...{ attributes: {}, message: "Half" },
+    }),
+  });
+  await rounds(cardOf("half", { records: event }), surroundings(pinDir), ({ outcome }) => {
+    strictEqual(outcome.state, "failed");
+    match("because" in outcome ? outcome.because : "", /maps\/events/);
+    deepStrictEqual(pinsBelow(pinDir), []);
+  });
+});
+
+onKernel("a probe that loses its ring's pin is read on, and leaves nothing", async (pinDir) => {
+  const card = (await discoverProbes()).find(({ name }) => name === "tcpreset");
+  ok(card);
+  await rounds(card, { ...surroundings(pinDir), readObject }, (probe) => {
+    strictEqual(probe.outcome.state, "working");
+    for (const pin of pinsBelow(pinDir)) if (pin.endsWith("/maps/events")) Deno.removeSync(pin);
+    probe.drain(nothing);
+    strictEqual(probe.kernelCounts()?.ringFull, 0);
+  });
+});
+
+onKernel("a probe with a full map leaves nothing when it stops", async (pinDir) => {
+  await rounds(cardOf("tables"), surroundings(pinDir), (probe) => {
+    const pin = (end: string) => pinsBelow(pinDir).find((path) => path.endsWith(end)) ?? "";
+    using order = new PinnedMap(pin("/maps/order"));
+    order.update(buffer(4), new Uint8Array(new Uint32Array([0, 211]).buffer));
+    const program = openPin(pin("/progs/add"));
+    bpf(BPF.PROG_TEST_RUN, new Attributes(80).u32(0, program), "fill the tables");
+    close(program);
+    const full = probe.occupancy().find(({ map }) => map === "refusing");
+    deepStrictEqual(full, { map: "refusing", entries: 97, entriesMax: 97, refusals: 114 });
+  });
+});

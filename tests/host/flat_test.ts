@@ -1,0 +1,95 @@
+/**
+ * What the agent and its maps hold while namespaces and connections come and go, with every probe
+ * on: no more afterwards than before. `tests/bench/churn.ts` is an hour of it.
+ */
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { AgentUnderTest, BINARY, eventually, type Metrics, run } from "./lab.ts";
+import { Maker } from "./maker.ts";
+
+const PATIENCE_MS = 20_000;
+const NAMESPACES = 61;
+/** In each namespace, and as many in the one that stays. */
+const CONNECTIONS = 7;
+/** Where `churn.ts` asks, so that nobody else's queries are in the table. */
+const DNS = 5_053;
+const NAME = `flat-${Deno.pid.toString(36)}`;
+/** What is under way, of which nothing is left once nobody does anything. */
+const UNDER_WAY = [
+  ["tcpconnect", "connecting"],
+  ["tcpconnect", "answering"],
+  ["netiftxlat", "queued"],
+  ["dns", "waiting"],
+] as const;
+
+async function everyProbe(): Promise<string> {
+  const listed: readonly { name: string; kind: string }[] = JSON.parse(
+    await run(BINARY, "probes", "--json"),
+  );
+  const probes = listed.filter(({ kind }) => kind === "probe")
+    .map((
+      { name },
+    ) => [name, name === "dns" ? { metrics: true, port: DNS, timeout_ns: 1e9 } : true]);
+  return JSON.stringify({ probes: Object.fromEntries(probes) });
+}
+
+function descriptors(agent: AgentUnderTest): number {
+  return [...Deno.readDirSync(`/proc/${agent.pid}/fd`)].length;
+}
+
+async function live(index: number, maker: Maker): Promise<void> {
+  const name = `${NAME}-${index}`;
+  const family = index % 2 === 0 ? 4 : 6;
+  await maker.do(`make ${name}`);
+  await maker.do(`fault${family} ${name}`);
+  await maker.do(`connect${family} ${name} ${CONNECTIONS}`);
+  await maker.do(`connect${family} ${NAME} ${CONNECTIONS}`);
+  await maker.do(`remove ${name}`);
+}
+
+function connections(metrics: Metrics): readonly (number | undefined)[] {
+  return ["connect", "accept"].map((role) =>
+    metrics.sum("podskoop_tcpconnect_connections_total", { pod: NAME, role })
+  );
+}
+
+/** Entries of the tables of what is under way. */
+function underWay(metrics: Metrics): readonly (number | undefined)[] {
+  return UNDER_WAY.map(([unit, map]) => metrics.sum("podskoop_bpf_map_entries", { unit, map }));
+}
+
+Deno.test("churn with every probe on leaves nothing under way, and no descriptor", async () => {
+  await using maker = new Maker();
+  await maker.do(`make ${NAME}`);
+  await using agent = await AgentUnderTest.start({ config: await everyProbe() });
+  await agent.metrics();
+  const before = descriptors(agent);
+  try {
+    for (let index = 0; index < NAMESPACES; index++) {
+      await live(index, maker);
+      if (index % 20 === 0) await agent.metrics();
+    }
+    const made = NAMESPACES * CONNECTIONS;
+    const after = await eventually(
+      () => agent.metrics(),
+      (metrics) => connections(metrics).every((count) => count === made),
+      PATIENCE_MS,
+    );
+    deepStrictEqual(connections(after), [made, made]);
+  } finally {
+    await maker.do(`remove ${NAME}`);
+  }
+  const rest = await eventually(
+    () => agent.metrics(),
+    (metrics) => underWay(metrics).every((entries) => entries === 0),
+    PATIENCE_MS,
+  );
+  deepStrictEqual(underWay(rest), UNDER_WAY.map(() => 0), `${UNDER_WAY}`);
+  strictEqual(rest.sum("podskoop_bpf_map_evictions_total"), 0);
+  strictEqual(rest.sum("podskoop_bpf_map_refusals_total"), 0);
+  const kept = await eventually(
+    () => Promise.resolve(descriptors(agent)),
+    (now) => now <= before,
+    PATIENCE_MS,
+  );
+  ok(kept <= before, `${before} descriptors before, ${kept} after`);
+});
