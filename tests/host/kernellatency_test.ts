@@ -4,7 +4,15 @@
  * so that only the ends of their ways are seen; tests/vm/ has the stages.
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { AgentUnderTest, eventually, Lab, type Node, type SeenEvent, sleep } from "./lab.ts";
+import {
+  AgentUnderTest,
+  eventually,
+  expectFigure,
+  Lab,
+  type Node,
+  type SeenEvent,
+  sleep,
+} from "./lab.ts";
 
 const CONFIG = "events: {foldSeconds: 1}\nprobes:\n" +
   "  kernellatency: {metrics: true, events: true, events_per_second: 10000, slow_ns: 100000000}\n";
@@ -38,9 +46,8 @@ async function expectValue(
   name: Name,
   wanted: number,
 ): Promise<void> {
-  await eventually(() => value(agent, at, name), (found) => found >= wanted, PATIENCE_MS);
-  await sleep(200);
-  equal(await value(agent, at, name), wanted, `${name} of ${at.name} is not ${wanted}`);
+  const what = `${name} of ${at.name}`;
+  await expectFigure(() => value(agent, at, name), wanted, what, PATIENCE_MS);
 }
 
 /** The events of one direction and family: that many, each as long as it was held. */

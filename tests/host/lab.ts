@@ -366,6 +366,22 @@ export async function eventually<T>(
   }
 }
 
+/** What is counted late, or twice, is there within this time. */
+const SETTLED_MS = 200;
+
+/** Expects that a figure comes to `wanted` within `ms`, and stays that. */
+export async function expectFigure(
+  look: () => Promise<number>,
+  wanted: number,
+  what: string,
+  ms = 5_000,
+): Promise<void> {
+  await eventually(look, (found) => found >= wanted, ms);
+  await sleep(SETTLED_MS);
+  const found = await look();
+  if (found !== wanted) throw new Error(`${what} is ${found} instead of ${wanted}`);
+}
+
 /** Waits. */
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

@@ -5,7 +5,15 @@
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { Burn } from "./burn.ts";
-import { AgentUnderTest, eventually, Lab, type Node, type SeenEvent, sleep } from "./lab.ts";
+import {
+  AgentUnderTest,
+  eventually,
+  expectFigure,
+  Lab,
+  type Node,
+  type SeenEvent,
+  sleep,
+} from "./lab.ts";
 
 const CONFIG = "events: {foldSeconds: 1}\nprobes:\n" +
   "  netiftxlat: {metrics: true, events: true, events_per_second: 10000}\n";
@@ -56,9 +64,8 @@ async function expectValue(
   name: Name,
   wanted: number,
 ): Promise<void> {
-  await eventually(() => value(agent, at, name), (found) => found >= wanted, PATIENCE_MS);
-  await sleep(200);
-  equal(await value(agent, at, name), wanted, `${name} of ${at.name}`);
+  const what = `${name} of ${at.name}`;
+  await expectFigure(() => value(agent, at, name), wanted, what, PATIENCE_MS);
 }
 
 async function tc(lab: Lab, ...args: string[]): Promise<void> {

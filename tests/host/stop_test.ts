@@ -44,8 +44,6 @@ for (const [family, datagrams] of [["4", 211], ["6", 199]] as const) {
     await using stopping = agent;
     await maker.do(`ghost${family} ${datagrams}`);
     await sleep(TAKEN_MS);
-    const before = await written(file);
-    deepStrictEqual(before.filter(({ destination }) => destination?.port === PORT), []);
     await stopping.stop();
     const events = (await written(file)).filter(({ destination, network }) =>
       destination?.port === PORT && network.transport === "udp"

@@ -3,7 +3,15 @@
  * agent must say that number, how long it took, why, and agree with the kernel's own counters.
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { AgentUnderTest, eventually, Lab, type Node, type SeenEvent, sleep } from "./lab.ts";
+import {
+  AgentUnderTest,
+  eventually,
+  expectFigure,
+  Lab,
+  type Node,
+  type SeenEvent,
+  sleep,
+} from "./lab.ts";
 
 /** How long a machine that has other things to do may take for what it does at once. */
 const PATIENCE_MS = 15_000;
@@ -36,10 +44,8 @@ async function expectValue(
   wanted: number,
   labels: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const look = () => value(agent, at, name, labels);
-  await eventually(look, (found) => found >= wanted, PATIENCE_MS);
-  await sleep(200);
-  equal(await look(), wanted, `${name} of ${at.name}`);
+  const what = `${name} of ${at.name}`;
+  await expectFigure(() => value(agent, at, name, labels), wanted, what, PATIENCE_MS);
 }
 
 /** Counters of the kernel's in a namespace, which has only what the test has made. */
