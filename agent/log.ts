@@ -13,6 +13,7 @@ const LEVELS = { debug: 7, info: 6, warn: 4, error: 3 } as const;
 export type Level = keyof typeof LEVELS;
 
 let threshold: Level = "info";
+let lost = 0;
 
 /**
  * Whether standard error goes to journald (systemd.exec(5), `JOURNAL_STREAM`), which adds its own
@@ -36,7 +37,19 @@ function write(level: Level, message: string, fields: LogFields = {}): void {
   const line = journal
     ? `<${LEVELS[level]}>${text}\n`
     : `${new Date().toISOString()} ${level.padEnd(5)} ${text}\n`;
-  Deno.stderr.writeSync(new TextEncoder().encode(line));
+  try {
+    Deno.stderr.writeSync(new TextEncoder().encode(line));
+  } catch (error) {
+    // Whoever reads it is gone (EPIPE), or the disk is full: that must not end the agent, nor keep
+    // it from taking its probes out of the kernel.
+    if (!(error instanceof Error)) throw error;
+    lost++;
+  }
+}
+
+/** Entries that could not be written. */
+export function entriesLost(): number {
+  return lost;
 }
 
 /** Replaces control characters: a process name may hold terminal escapes. */

@@ -21,7 +21,7 @@ import { expose } from "./exposition.ts";
 import { readNodeFile, readProcessFile, uplinks } from "./host.ts";
 import type { HttpCounts } from "./http_counts.ts";
 import { join, type Knowledge } from "./join.ts";
-import { log, setLevel } from "./log.ts";
+import { entriesLost, log, setLevel } from "./log.ts";
 import { readInNamespaces } from "./namespaces/reader.ts";
 import type { NamespaceVisitor } from "./namespaces/visitor.ts";
 import type { Identities } from "./pods/identities.ts";
@@ -507,6 +507,7 @@ function limitsReached(
     ["http_requests", http.requestsRefused],
     ["http_streams", http.streamsRefused],
     ["http_stream_events", http.streamEventsLost],
+    ["log_entries", entriesLost()],
     ["diagnoses_waiting", http.diagnosesRefused],
     ["diagnoses_kept", http.diagnosesForgotten],
   ];

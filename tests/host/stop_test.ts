@@ -3,7 +3,7 @@
  * counted as lost.
  */
 import { deepStrictEqual, ok } from "node:assert/strict";
-import { AgentUnderTest, eventually, type SeenEvent, sleep } from "./lab.ts";
+import { AgentUnderTest, BINARY, eventually, folder, type SeenEvent, sleep } from "./lab.ts";
 import { Maker } from "./maker.ts";
 
 /** The rings are emptied every 100 ms when it is quiet; twice that and some for a busy machine. */
@@ -90,4 +90,25 @@ Deno.test("all that the kernel saw before it was detached is delivered or lost",
     agent.log,
   );
   await Deno.remove(file);
+});
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, () => false);
+}
+
+Deno.test("an agent whose log cannot be written runs, and leaves no pin", async () => {
+  const dir = await folder();
+  const pinDir = `/sys/fs/bpf/${dir.split("/").at(-1)}`;
+  const child = new Deno.Command("sh", {
+    args: [
+      ...["-c", 'exec "$0" "$@" 2>/dev/full', BINARY, "agent", "--listen", "127.0.0.1:0"],
+      ...["--socket", `${dir}/agent.sock`, "--data-dir", `${dir}/data`, "--pin-dir", pinDir],
+    ],
+    stdout: "null",
+  }).spawn();
+  const pinned = () => exists(`${pinDir}/tcpreset`);
+  deepStrictEqual(await eventually(pinned, (there) => there, 60_000), true);
+  child.kill("SIGTERM");
+  deepStrictEqual([(await child.status).code, await exists(pinDir)], [0, false]);
+  await Deno.remove(dir, { recursive: true });
 });
