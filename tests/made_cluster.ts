@@ -4,11 +4,12 @@
  *
  * @module
  */
-import { withOpinion } from "../agent/commands/diagnose_objects.ts";
+import { diagnosed, namesOf } from "../agent/commands/diagnose_objects.ts";
 import { Cluster } from "../diagnose/kube/cluster.ts";
+import { DNS_PORT } from "../diagnose/kube/dns.ts";
 import { readObjects } from "../diagnose/kube/objects.ts";
 import type { NamespaceSnapshot, Snapshot } from "../diagnose/snapshot/format.ts";
-import { diagnoseIn, type Diagnosis, type Question } from "../diagnose/walk/diagnosis.ts";
+import type { Diagnosis, Question } from "../diagnose/walk/diagnosis.ts";
 import { Network } from "../diagnose/walk/network.ts";
 import { ip } from "./made_rules.ts";
 import {
@@ -79,7 +80,7 @@ interface Sizes {
   readonly inner: number;
 }
 
-const LISTENERS = ["tcp * 8080", "udp * 53"];
+const LISTENERS = ["tcp * 8080", "udp * 53", "tcp * 53"];
 
 function eth0(own: number, mtu: number): MadeDevice {
   return { addresses: [`${ether(own)}/24`, `${six(own)}/64`], mtu };
@@ -253,6 +254,8 @@ function poolObject(carrier: string) {
 export interface MadeQuestion extends MadeCluster {
   readonly from?: string;
   readonly to?: string;
+  /** Looked up by the source, instead of `to`. */
+  readonly name?: string;
   readonly port?: number;
   readonly protocol?: Question["protocol"];
   readonly uid?: number;
@@ -272,6 +275,14 @@ export function diagnosedIn(network: MadeNetwork, asked: MadeQuestion = {}): Dia
   if (mistakes.length > 0) throw new Error(`Cannot make the cluster: ${mistakes.join(", ")}`);
   const joined = new Network(nodes);
   const user = uid === undefined ? {} : { uid };
-  const question = { source: ip(from), destination: ip(to), protocol, port, ...user };
-  return withOpinion(diagnoseIn(joined, question), new Cluster(read), joined);
+  const cluster = new Cluster(read);
+  const { name } = asked;
+  const source = { addresses: [ip(from)] };
+  const lookup = name === undefined ? undefined : namesOf(joined, cluster).lookUp?.(name, source);
+  const destination = lookup?.addresses[0] ?? lookup?.resolver.nameservers[0] ?? ip(to);
+  const isKnown = lookup === undefined || lookup.addresses.length > 0;
+  const to53 = { protocol: "udp", port: DNS_PORT } as const;
+  const at = isKnown ? { protocol, port } : to53;
+  const question = { source: ip(from), destination, ...at, ...user };
+  return diagnosed(joined, lookup === undefined ? question : { ...question, lookup }, cluster);
 }

@@ -9,14 +9,17 @@ import { headline } from "../../diagnose/report/headline.ts";
 import { documentOf } from "../../diagnose/report/json.ts";
 import { parseAddress } from "../../diagnose/packet/address.ts";
 import {
+  destinationOf,
+  isLookedUp,
   isTargetName,
   type Names,
   paired,
   type Target,
   targetOf,
 } from "../../diagnose/kube/target.ts";
+import { DNS_PORT, type Lookup } from "../../diagnose/kube/dns.ts";
 import { readSnapshot, type Snapshot } from "../../diagnose/snapshot/format.ts";
-import { diagnoseIn, type Diagnosis, type Question } from "../../diagnose/walk/diagnosis.ts";
+import type { Diagnosis, Question } from "../../diagnose/walk/diagnosis.ts";
 import { Network } from "../../diagnose/walk/network.ts";
 import type { Address } from "../config/keys.ts";
 import { printable } from "../log.ts";
@@ -28,7 +31,7 @@ import { diagnoseForAgent } from "./diagnose_for_agent.ts";
 import { FORMATTERS, TEXT_COLUMNS } from "./diagnose_formats.ts";
 import { type Collected, ofAgents, ofCluster, withMissing } from "./diagnose_nodes.ts";
 import { PAGE_ADDRESS, servePage } from "./diagnose_page.ts";
-import { clusterOf, namesOf, withOpinion } from "./diagnose_objects.ts";
+import { clusterOf, diagnosed, namesOf } from "./diagnose_objects.ts";
 import { verified } from "./diagnose_verify.ts";
 import { withExamples } from "./program.ts";
 import { Failure, type Terminal } from "./terminal.ts";
@@ -104,7 +107,7 @@ export function withQuestion(command: Command): Command {
       "-s, --src <address>",
       "where the packet comes from; also pod/NAMESPACE/NAME, node/NAME",
     )
-    .option("-d, --dst <address>", "where it is to go; also svc/NAMESPACE/NAME:PORT")
+    .option("-d, --dst <address>", "where it is to go; also svc/NAMESPACE/NAME:PORT, or a DNS name")
     .option("-p, --port <port>", "to which port")
     .addOption(new Option("--dport <port>", "as --port").hideHelp())
     .addOption(new Option("--protocol <protocol>").choices(PROTOCOLS).default("tcp"))
@@ -149,10 +152,9 @@ export async function runDiagnosis(
   const network = new Network(snapshots);
   const names = namesOf(network, cluster);
   const questions = pairs.map(([words, where]) => questionOf(options, words, where, names));
-  const diagnoses = questions.map((question) => {
-    const diagnosis = withMissing(diagnoseIn(network, question), missing);
-    return cluster === undefined ? diagnosis : withOpinion(diagnosis, cluster, network);
-  });
+  const diagnoses = questions.map((question) =>
+    withMissing(diagnosed(network, question, cluster), missing)
+  );
   const told = options.verify === true
     ? await verified(diagnoses, options.local === true ? undefined : options)
     : diagnoses;
@@ -332,13 +334,15 @@ function checked(
       throw new Failure(`${where}Cannot diagnose without a ${what}: give ${flag} ADDRESS`, 2);
     }
     if (parseAddress(text) !== undefined || isTargetName(text)) continue;
+    if (text === dst && isLookedUp(text)) continue;
     throw new Failure(
       `${where}Cannot take "${text}" as the ${what}: it is no IP address, nor pod/, svc/ or node/`,
       2,
     );
   }
   // A service's name may say its port.
-  if (protocol !== "icmp" && port === undefined && !isTargetName(dst ?? "")) {
+  const isNamed = isTargetName(dst ?? "") || isLookedUp(dst ?? "");
+  if (protocol !== "icmp" && port === undefined && !isNamed) {
     throw new Failure(`${where}Cannot diagnose ${protocol} without a port: give -p PORT`, 2);
   }
   const number = (text: string | undefined, what: string, min: number, max: number) => {
@@ -366,8 +370,11 @@ export function questionOf(
   names: Names = {},
 ): Question {
   const given = checked(options, words, where);
-  const from = targetIn(words.src, where, names);
-  const to = targetIn(words.dst, where, names);
+  const from = targetIn(words.src, where, (text) => targetOf(text, names));
+  const own = { ...from, ...(options.netns === undefined ? {} : { pod: options.netns }) };
+  const to = targetIn(words.dst, where, (text) => destinationOf(text, own, names));
+  const { lookup } = to;
+  if (lookup?.addresses.length === 0) return nameserverQuestion(from, lookup, options.netns, where);
   const [source, destination] = pairIn(from, to, where);
   // A port by its name has its own protocol.
   const isNamed = given.port === undefined && given.protocol !== "icmp";
@@ -383,16 +390,33 @@ export function questionOf(
     ...(given.mark === undefined ? {} : { mark: given.mark }),
     ...(given.uid === undefined ? {} : { uid: given.uid }),
     ...senderOf(options.netns ?? from.pod),
+    ...(lookup === undefined ? {} : { lookup }),
   };
+}
+
+/** Of a name that nobody here knows, what is asked is whether those are reached who may know it. */
+function nameserverQuestion(
+  from: Target,
+  lookup: Lookup,
+  netns: string | undefined,
+  where: string,
+): Question {
+  const [source, destination] = pairIn(from, { addresses: lookup.resolver.nameservers }, where);
+  const sender = senderOf(netns ?? from.pod);
+  return { source, destination, protocol: "udp", port: DNS_PORT, ...sender, lookup };
 }
 
 function senderOf(name: string | undefined): Pick<Question, "from"> {
   return name === undefined ? {} : { from: name };
 }
 
-function targetIn(text: string | undefined, where: string, names: Names): Target {
+function targetIn(
+  text: string | undefined,
+  where: string,
+  read: (text: string) => Target,
+): Target {
   try {
-    return targetOf(text ?? "", names);
+    return read(text ?? "");
   } catch (error) {
     if (error instanceof Error) throw new Failure(`${where}${error.message}`, 2);
     throw error;

@@ -9,7 +9,7 @@ import { Cluster } from "../../diagnose/kube/cluster.ts";
 import { clusterObjects } from "../../diagnose/kube/reading.ts";
 import { headline } from "../../diagnose/report/headline.ts";
 import { readSnapshot } from "../../diagnose/snapshot/format.ts";
-import { diagnoseIn, type Diagnosis } from "../../diagnose/walk/diagnosis.ts";
+import type { Diagnosis } from "../../diagnose/walk/diagnosis.ts";
 import { Network } from "../../diagnose/walk/network.ts";
 import type { DiagnosisTask } from "../diagnosis_process.ts";
 import { findApiServer } from "../kubernetes/api_server.ts";
@@ -19,7 +19,7 @@ import { questionShape } from "../routes/diagnoses.ts";
 import { snapshotHere } from "./collect.ts";
 import { questionOf } from "./diagnose.ts";
 import { inAllFormats } from "./diagnose_formats.ts";
-import { namesOf, withOpinion } from "./diagnose_objects.ts";
+import { diagnosed, namesOf } from "./diagnose_objects.ts";
 import { verified } from "./diagnose_verify.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -54,8 +54,7 @@ export async function diagnoseForAgent(terminal: Pick<Terminal, "out">): Promise
   };
   const words = { src, dst, port: port === undefined ? undefined : `${port}`, protocol };
   const question = questionOf(options, words, "", namesOf(network, cluster));
-  const walked = diagnoseIn(network, question);
-  const told = cluster === undefined ? walked : withOpinion(walked, cluster, network);
+  const told = diagnosed(network, question, cluster);
   const agent = task.socket === undefined ? undefined : { agent: { unix: task.socket } };
   const [sent = told] = rest.verify === true ? await verified([told], agent) : [];
   answer(sent, notes, terminal);

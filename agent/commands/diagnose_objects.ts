@@ -4,13 +4,21 @@
  * @module
  */
 import { Cluster } from "../../diagnose/kube/cluster.ts";
+import { lookUp } from "../../diagnose/kube/dns.ts";
 import { type Opinion, opinionOf } from "../../diagnose/kube/kube.ts";
 import { type KubeObject, readObjects } from "../../diagnose/kube/objects.ts";
 import type { NodeRules } from "../../diagnose/kube/programmed.ts";
 import { clusterObjects } from "../../diagnose/kube/reading.ts";
+import { resolverOf } from "../../diagnose/kube/resolver.ts";
+import { withResolution } from "../../diagnose/kube/resolution.ts";
 import type { Names } from "../../diagnose/kube/target.ts";
 import type { Packet } from "../../diagnose/packet/packet.ts";
-import type { Diagnosis } from "../../diagnose/walk/diagnosis.ts";
+import {
+  diagnoseIn,
+  type Diagnosis,
+  type Question,
+  sendersOf,
+} from "../../diagnose/walk/diagnosis.ts";
 import type { Namespace } from "../../diagnose/walk/namespace.ts";
 import type { Network } from "../../diagnose/walk/network.ts";
 import { findApiServer } from "../kubernetes/api_server.ts";
@@ -82,6 +90,14 @@ async function objectsOf(kubeconfig: string) {
 export function namesOf(network: Network, cluster: Cluster | undefined): Names {
   return {
     ...(cluster === undefined ? {} : { cluster }),
+    lookUp: (name, { addresses: [source], pod }) => {
+      if (source === undefined) return undefined;
+      const from = pod === undefined ? {} : { from: pod };
+      const [sender] = sendersOf(network, { source, ...from });
+      const { resolvConf, hosts = "" } = sender?.snapshot ?? {};
+      if (resolvConf === undefined) return undefined;
+      return lookUp(name, { resolver: resolverOf(resolvConf), hosts, cluster });
+    },
     addressesOfPod: (namespace, name) => {
       const found = network.namespaces.find(({ snapshot: { owner } }) =>
         owner.kind === "pod" && owner.namespace === namespace && owner.name === name
@@ -95,6 +111,19 @@ export function namesOf(network: Network, cluster: Cluster | undefined): Names {
 
 /** The ten bits that link-local IPv6 addresses begin with, which no one else can ask for. */
 const LINK_LOCAL = 0x3fan;
+
+/** The whole diagnosis: the walk, what a cluster's objects say, and how a name is looked up. */
+export function diagnosed(
+  network: Network,
+  question: Question,
+  cluster: Cluster | undefined,
+): Diagnosis {
+  const walk = (asked: Question) => {
+    const walked = diagnoseIn(network, asked);
+    return cluster === undefined ? walked : withOpinion(walked, cluster, network);
+  };
+  return withResolution(walk(question), walk);
+}
 
 /** The diagnosis, with what the cluster's objects say of it. */
 export function withOpinion(diagnosis: Diagnosis, cluster: Cluster, network: Network): Diagnosis {

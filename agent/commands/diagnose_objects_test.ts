@@ -48,11 +48,14 @@ async function withSnapshot(
 ): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "podskoop-objects-" });
   const pod = (own: number, port: string) => ({
+    more: {
+      resolvConf: "nameserver 10.0.1.2\nsearch shop.svc.cluster.local svc.cluster.local\n",
+    },
     devices: {
       eth0: { kind: "veth", to: ["node", port] as const, addresses: [`10.0.${own}.2/24`] },
     },
     routes: [{ gateway: `10.0.${own}.1`, dev: "eth0" }],
-    listeners: own === 1 ? ["tcp * 8080"] : [],
+    listeners: own === 1 ? ["tcp * 8080", "udp * 53", "tcp * 53"] : [],
   });
   const port = (name: string, own: number) => ({
     ...{ kind: "veth", to: [name, "eth0"] as const, addresses: [`10.0.${own}.1/24`] },
@@ -175,5 +178,50 @@ Deno.test("diagnose asks the API for its objects", async () => {
     assert.equal(code, 0, err);
     assert.match(out, /^to +pod shop\/web$/m);
     assert.match(err, /passed over .*nodes: HTTP 403/);
+  });
+});
+
+/** The service of pod `web`, without an address of its own. */
+const HEADLESS = [
+  {
+    kind: "Service",
+    metadata: { name: "web", namespace: "shop" },
+    spec: { clusterIP: "None", ports: [{ name: "http", port: 8080 }] },
+  },
+  ...SERVICE.slice(1),
+];
+
+Deno.test("diagnose looks a name up as the sender does, and says who was asked", async () => {
+  await withSnapshot(async (run) => {
+    const named = ["-s", "pod/shop/cart", "-d", "web:http"];
+    const { code, out } = await run([...OBJECTS, ...HEADLESS], ...named);
+    assert.equal(code, 0, out);
+    assert.match(out, /^reachable: tcp arrives at 10\.0\.1\.2:8080 in pod shop\/web/);
+    assert.match(out, /^name +web as web\.shop\.svc\.cluster\.local: 10\.0\.1\.2$/m);
+    assert.match(out, /^nameserver 10\.0\.1\.2: UDP reachable, TCP reachable$/m);
+    const json = await run([...OBJECTS, ...HEADLESS], ...named, "--format", "json");
+    const { dns, question } = JSON.parse(json.out);
+    assert.doesNotMatch(json.out, /\bnull\b/);
+    assert.equal(question.name, "web");
+    assert.deepEqual(dns.tried, [{ name: "web.shop.svc.cluster.local", answer: "addresses" }]);
+    assert.deepEqual(
+      dns.nameservers.map(({ udp }: Record<string, { verdict: string }>) => udp?.verdict),
+      ["reachable"],
+    );
+  });
+});
+
+Deno.test("diagnose walks to the nameserver of a name that it does not know", async () => {
+  await withSnapshot(async (run) => {
+    const far = await run([], "-s", "pod/shop/cart", "-d", "db.example.org", "-p", "5432");
+    assert.equal(far.code, 3, far.err);
+    assert.match(far.out, /^unknown because the name "db\.example\.org" leads nowhere/);
+    const none = await run(OBJECTS, "-s", "10.0.0.1", "-d", "db.example.org", "-p", "5432");
+    assert.equal(none.code, 2);
+    assert.match(none.err, /Cannot look "db\.example\.org" up: the snapshot does not have/);
+    const odd = await run([], "-s", "pod/shop/cart", "-d", "db..example", "-p", "5432");
+    assert.match(odd.err, /Cannot take "db\.\.example" as the destination/);
+    const portless = await run([], "-s", "pod/shop/cart", "-d", "web.example");
+    assert.equal(portless.code, 3, "a nameserver has a port of its own");
   });
 });

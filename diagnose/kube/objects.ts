@@ -101,6 +101,7 @@ const sliceShape = v.object({
   endpoints: list(v.object({
     addresses: list(v.string()),
     nodeName: textOr,
+    hostname: textOr,
     hints: v.nullish(v.object({
       forZones: list(v.object({ name: v.string() })),
       forNodes: list(v.object({ name: v.string() })),

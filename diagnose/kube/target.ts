@@ -5,6 +5,7 @@
  */
 import { type Address, type Family, parseAddress } from "../packet/address.ts";
 import { addressesOf, type Cluster, hasEnded, nodeAddresses, serviceAddresses } from "./cluster.ts";
+import { isDnsName, type Lookup } from "./dns.ts";
 import { backendsOf } from "./service.ts";
 import type { ServiceObject } from "./objects.ts";
 
@@ -18,11 +19,15 @@ export interface Target {
   /** A port that the text itself names. */
   readonly port?: number;
   readonly protocol?: "tcp" | "udp";
+  /** How it was looked up; without addresses if it is not known to have any. */
+  readonly lookup?: Lookup;
 }
 
 /** What a name takes; `owners` are the addresses of pods that snapshots know by themselves. */
 export interface Names {
   readonly cluster?: Cluster;
+  /** Looks a name up as the source's processes do; undefined where it is not known how they do. */
+  lookUp?(name: string, source: Target): Lookup | undefined;
   addressesOfPod?(namespace: string, name: string): readonly Address[];
 }
 
@@ -51,6 +56,33 @@ export function targetOf(text: string, names: Names): Target {
   void more; // the cluster's domain, whatever it is called
   if (name !== undefined) return serviceTarget(text, `${namespace}/${name}${port}`, names);
   throw new Error(`Cannot tell what "${text}" is: it must be ${FORMS}`);
+}
+
+/** Whether a text may be a destination's name that DNS has. */
+export function isLookedUp(text: string): boolean {
+  return parseAddress(text) === undefined && isDnsName(text);
+}
+
+/**
+ * What a destination stands for: as `targetOf`, or what its name is looked up as by the source.
+ *
+ * @throws {Error} that says what there is no such thing of.
+ */
+export function destinationOf(text: string, source: Target, names: Names): Target {
+  if (!isLookedUp(text)) return targetOf(text, names);
+  const [name = "", port] = text.split(":");
+  const lookup = names.lookUp?.(name, source);
+  if (lookup === undefined) {
+    if (isTargetName(text)) return targetOf(text, names);
+    throw new Error(
+      `Cannot look "${name}" up: the snapshot does not have the source's resolv.conf`,
+    );
+  }
+  const number = port !== undefined && /^\d+$/.test(port) ? { port: Number(port) } : {};
+  const named = lookup.service === undefined
+    ? number
+    : targetOf(`svc/${lookup.service}${port === undefined ? "" : `:${port}`}`, names);
+  return { ...named, addresses: lookup.addresses, lookup };
 }
 
 /** The addresses of a family that both have, the source's and the destination's. */

@@ -6,6 +6,7 @@
 import { formatAddress } from "../packet/address.ts";
 import type { Remark } from "../kube/kube.ts";
 import type { Diagnosis } from "../walk/diagnosis.ts";
+import { dnsFindings } from "./dns_findings.ts";
 import type { Namespace } from "../walk/namespace.ts";
 import type { Cause, End } from "../walk/trail.ts";
 
@@ -48,10 +49,15 @@ export function findingsOf(diagnosis: Diagnosis): readonly Finding[] {
   const found: Finding[] = [];
   const requests = diagnosis.ways.map(({ request }) => request);
   const answers = diagnosis.ways.flatMap(({ answers: ends }) => ends);
-  found.push(...stopped(requests, "request"), ...stopped(answers, "answer"));
-  for (const end of diagnosis.large) found.push(...tooLarge(end));
-  found.push(...crowded([...requests, ...answers]));
-  found.push(...remarked(diagnosis));
+  // Of a name that nobody knows, only the way to its nameservers was walked.
+  const isNamed = diagnosis.question.lookup?.addresses.length === 0;
+  if (!isNamed) {
+    found.push(...stopped(requests, "request"), ...stopped(answers, "answer"));
+    for (const end of diagnosis.large) found.push(...tooLarge(end));
+    found.push(...crowded([...requests, ...answers]));
+    found.push(...remarked(diagnosis));
+  }
+  found.push(...dnsFindings(diagnosis.resolution, startOf(diagnosis), findingsOf));
   return ordered(unique(found));
 }
 
@@ -95,13 +101,19 @@ function placeOf({ node, label, snapshot: { netns } }: Namespace) {
 function remarked({ opinion, sender, question, ways }: Diagnosis): Finding[] {
   const ends = ways.flatMap(({ request, answers }) => [request, ...answers]);
   const passed = new Set(ends.flatMap(({ trail }) => trail.steps.map((step) => step.namespace)));
-  const start = sender === undefined
-    ? { node: "", namespace: formatAddress(question.source), netns: 0 }
-    : placeOf(sender);
+  const start = startOf({ sender, question });
   return (opinion?.remarks ?? []).map(({ at, ...remark }) => {
     const where = at === undefined ? start : placeNamed(at, [...passed]);
     return { ...remark, direction: "request", where };
   });
+}
+
+function startOf(
+  { sender, question }: Pick<Diagnosis, "question"> & { sender?: Namespace | undefined },
+) {
+  return sender === undefined
+    ? { node: "", namespace: formatAddress(question.source), netns: 0 }
+    : placeOf(sender);
 }
 
 function placeNamed({ pod, node }: NonNullable<Remark["at"]>, passed: readonly Namespace[]) {

@@ -6,6 +6,7 @@
 import { backendText } from "../kube/service.ts";
 import { formatAddress } from "../packet/address.ts";
 import type { Packet } from "../packet/packet.ts";
+import type { Resolution } from "../kube/dns.ts";
 import type { Diagnosis, Question, Verification } from "../walk/diagnosis.ts";
 import type { End, Step } from "../walk/trail.ts";
 import { type Finding, findingsOf } from "./finding.ts";
@@ -47,6 +48,25 @@ export interface EndDocument {
   readonly steps: readonly StepDocument[];
 }
 
+/** A name's lookup. */
+export interface DnsDocument {
+  readonly name: string;
+  readonly by: Resolution["by"];
+  readonly because?: string;
+  readonly tried: Resolution["tried"];
+  readonly addresses: readonly string[];
+  readonly resolver: {
+    readonly nameservers: readonly string[];
+    readonly search: readonly string[];
+    readonly ndots: number;
+  };
+  readonly nameservers: readonly {
+    readonly address: string;
+    readonly udp: DiagnosisDocument;
+    readonly tcp: DiagnosisDocument;
+  }[];
+}
+
 /** The whole. */
 export interface DiagnosisDocument {
   readonly format: "podskoop-diagnosis";
@@ -56,7 +76,11 @@ export interface DiagnosisDocument {
     readonly destination: string;
     readonly protocol: Question["protocol"];
     readonly port?: number;
+    /** The destination's, as it was asked for. */
+    readonly name?: string;
   };
+  /** How that name is looked up, and whether its nameservers are reached. */
+  readonly dns?: DnsDocument;
   /** What a cluster's objects call both ends, and say of them. */
   readonly cluster?: {
     readonly source: string;
@@ -83,7 +107,8 @@ export interface DiagnosisDocument {
 
 /** The document of a diagnosis. */
 export function documentOf(diagnosis: Diagnosis): DiagnosisDocument {
-  const { question: { source, destination, protocol, port }, verdict, ways } = diagnosis;
+  const { question, verdict, ways, resolution } = diagnosis;
+  const { source, destination, protocol, port, lookup } = question;
   return {
     format: "podskoop-diagnosis",
     version: DIAGNOSIS_VERSION,
@@ -92,7 +117,9 @@ export function documentOf(diagnosis: Diagnosis): DiagnosisDocument {
       destination: formatAddress(destination),
       protocol,
       ...(port === undefined ? {} : { port }),
+      ...(lookup === undefined ? {} : { name: lookup.name }),
     },
+    ...(resolution === undefined ? {} : { dns: dnsDocument(resolution) }),
     ...clusterDocument(diagnosis),
     verdict,
     summary: headline(diagnosis),
@@ -101,6 +128,21 @@ export function documentOf(diagnosis: Diagnosis): DiagnosisDocument {
     ways: ways.map(({ request, answers }) => ({
       request: endDocument(request),
       answers: answers.map(endDocument),
+    })),
+  };
+}
+
+function dnsDocument(resolution: Resolution): DnsDocument {
+  const { name, by, because, tried, addresses, resolver, nameservers } = resolution;
+  return {
+    ...{ name, by, tried, addresses: addresses.map(formatAddress) },
+    ...(because === undefined ? {} : { because }),
+    resolver: {
+      nameservers: resolver.nameservers.map(formatAddress),
+      ...{ search: resolver.search, ndots: resolver.ndots },
+    },
+    nameservers: nameservers.map(({ address, udp, tcp }) => ({
+      ...{ address: formatAddress(address), udp: documentOf(udp), tcp: documentOf(tcp) },
     })),
   };
 }

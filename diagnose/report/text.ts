@@ -4,7 +4,9 @@
  * @module
  */
 import { printable } from "../../agent/log.ts";
+import type { Resolution } from "../kube/dns.ts";
 import type { Opinion } from "../kube/kube.ts";
+import { formatAddress } from "../packet/address.ts";
 import type { Packet } from "../packet/packet.ts";
 import { type Diagnosis, endpoint } from "../walk/diagnosis.ts";
 import type { End, Step } from "../walk/trail.ts";
@@ -20,8 +22,9 @@ const NAMES = 11;
 /** A diagnosis in lines of at most `columns`. */
 export function diagnosisText(diagnosis: Diagnosis, columns = 80): string {
   const lines: string[] = [...wrapped(headline(diagnosis), columns, 0, 0), ""];
-  const { opinion, verification } = diagnosis;
+  const { opinion, verification, resolution } = diagnosis;
   if (verification !== undefined) lines.push(...verificationLines(diagnosis, columns), "");
+  if (resolution !== undefined) lines.push(...lookupLines(resolution, columns), "");
   if (opinion !== undefined) lines.push(...opinionLines(opinion, columns), "");
   for (const finding of findingsOf(diagnosis)) lines.push(...findingLines(finding, columns), "");
   const { ways } = diagnosis;
@@ -47,6 +50,22 @@ function verificationLines({ verification, verdict }: Diagnosis, columns: number
     ...row("verified", verification?.text ?? ""),
     ...(verification?.seen ?? []).flatMap(({ by, where, text }) => row(by, `${where}: ${text}`)),
   ];
+}
+
+/** What the name leads to, and who is asked for it. */
+function lookupLines({ name, by, addresses, tried, nameservers }: Resolution, columns: number) {
+  const row = (title: string, text: string) =>
+    wrapped(`${title.padEnd(NAMES)}${text}`, columns, 0, NAMES);
+  const found = addresses.length === 0 ? "nothing known" : addresses.map(formatAddress).join(", ");
+  const last = tried.at(-1)?.name ?? name;
+  const whole = last === name || addresses.length === 0 ? "" : ` as ${last}`;
+  const lines = row("name", `${name}${whole}: ${found}${by === "hosts" ? " (by hosts)" : ""}`);
+  for (const { address, udp, tcp } of nameservers) {
+    const service = udp.opinion?.intent === undefined ? "" : ` (${udp.opinion.destination})`;
+    const text = `${formatAddress(address)}${service}: UDP ${udp.verdict}, TCP ${tcp.verdict}`;
+    lines.push(...row("nameserver", text));
+  }
+  return lines;
 }
 
 /** Who the ends are, and what allows it; what forbids it is among the findings. */

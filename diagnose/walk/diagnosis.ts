@@ -5,6 +5,7 @@
  */
 import { type Address, type Family, formatAddress, sameAddress } from "../packet/address.ts";
 import { firstPacket, type Packet, PROTOCOLS, TCP_FLAGS } from "../packet/packet.ts";
+import type { Lookup, Resolution } from "../kube/dns.ts";
 import type { Opinion } from "../kube/kube.ts";
 import type { Snapshot } from "../snapshot/format.ts";
 import { isLoopback } from "./lookup.ts";
@@ -25,6 +26,8 @@ export interface Question {
   readonly uid?: number;
   /** Which namespace sends, where several have the source's address; by its label or name. */
   readonly from?: string;
+  /** What the destination's name led to; where that is nothing, the destination is a nameserver. */
+  readonly lookup?: Lookup;
 }
 
 /** One way of the request, and the ways of its answer. */
@@ -64,6 +67,8 @@ export interface Diagnosis {
   readonly cause?: string;
   /** What a cluster's objects say beside it. */
   readonly opinion?: Opinion;
+  /** How the destination's name is looked up, where it was asked for by one. */
+  readonly resolution?: Resolution;
 }
 
 /** Asked for ports, programs take one of these. */
@@ -92,18 +97,17 @@ export function diagnoseIn(network: Network, question: Question): Diagnosis {
     const cause = `${text} and ${formatAddress(question.destination)} are of different families`;
     return { ...none, verdict: "blocked", cause };
   }
-  const owners = network.owners(question.source).map(({ namespace }) => namespace);
-  // Every namespace has the loopback addresses: who does not say which means the node.
-  const from = question.from ?? (isLoopback(question.source) ? "host" : undefined);
-  const fitting = from === undefined ? owners : owners.filter((each) => isNamed(each, from));
+  const owners = network.owners(question.source);
+  const { from } = question;
+  const fitting = sendersOf(network, question);
   const [sender, ...others] = fitting;
   if (sender === undefined) {
     const because = owners.length === 0
       ? `no namespace of the snapshot has the source address ${text}`
-      : `no namespace that is called "${from}" has the source address ${text}`;
+      : `no namespace that is called "${from ?? "host"}" has the source address ${text}`;
     return { ...none, verdict: "unknown", cause: because };
   }
-  if (others.length > 0 && question.from === undefined) {
+  if (others.length > 0 && from === undefined) {
     const names = fitting.map(({ label }) => label).join(", ");
     return {
       ...none,
@@ -118,6 +122,17 @@ export function diagnoseIn(network: Network, question: Question): Diagnosis {
     ...{ question, sender, ways, verdict },
     large: verdict === "reachable" ? walked.large(ways) : [],
   };
+}
+
+/** The namespaces that may send: those with the source's address, by the name that is asked for. */
+export function sendersOf(
+  network: Network,
+  { source, from }: Pick<Question, "source" | "from">,
+): readonly Namespace[] {
+  const owners = network.owners(source).map(({ namespace }) => namespace);
+  // Every namespace has the loopback addresses: who does not say which means the node.
+  const name = from ?? (isLoopback(source) ? "host" : undefined);
+  return name === undefined ? owners : owners.filter((each) => isNamed(each, name));
 }
 
 function isNamed(namespace: Namespace, name: string): boolean {
