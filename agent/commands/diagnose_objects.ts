@@ -128,7 +128,9 @@ export function diagnosed(
 /** The diagnosis, with what the cluster's objects say of it. */
 export function withOpinion(diagnosis: Diagnosis, cluster: Cluster, network: Network): Diagnosis {
   const { question: { source, destination, protocol, port }, sender, ways, verdict } = diagnosis;
-  const went = ways.map(({ request: { packet } }) => {
+  // Where a dataplane takes packets, nobody knows where they went.
+  const known = ways.filter(({ request }) => request.cause?.id !== "dataplane-unknown");
+  const went = known.map(({ request: { packet } }) => {
     const { destination: address, destinationPort = 0 } = innermost(packet);
     return { address, port: destinationPort };
   });
@@ -139,7 +141,8 @@ export function withOpinion(diagnosis: Diagnosis, cluster: Cluster, network: Net
     listens: (node, wanted) =>
       hostsOf(network).find((host) => host.node === node)?.snapshot.listeners
         ?.some((each) => each.protocol === "tcp" && each.port === wanted),
-    all: ways.every(({ request }) => request.cause?.id !== "too-many-branches"),
+    all: known.length === ways.length &&
+      ways.every(({ request }) => request.cause?.id !== "too-many-branches"),
     protocol: protocol === "icmp" ? "ICMP" : protocol === "udp" ? "UDP" : "TCP",
     ...(port === undefined ? {} : { port }),
   });

@@ -10,6 +10,7 @@ import {
   podAddress6,
   serviceAddress,
 } from "../../tests/made_cluster.ts";
+import type { MadeNamespace } from "../../tests/made_network.ts";
 import { saved } from "../../tests/made_rules.ts";
 import { clusterIp, endpointIp, iptablesServices, nftServices } from "../../tests/made_services.ts";
 import { findingsOf } from "../report/finding.ts";
@@ -137,6 +138,14 @@ Deno.test("Istio's sidecar: rules in a pod lead to the proxy, and are no fault",
   const diagnosis = diagnosedIn("flannel vxlan", { nodes, uid: 1_000 });
   assert.deepEqual([diagnosis.verdict, findingsOf(diagnosis)], ["reachable", []]);
   assert.equal(diagnosis.ways[0]?.request.packet.destinationPort, 15_001);
+});
+
+Deno.test("Cilium instead of kube-proxy: a service without rules is no fault that is known", () => {
+  const change = ({ devices }: MadeNamespace) => ({
+    devices: { ...devices, cilium_host: { kind: "veth", to: ["node", "cilium_host"] } as const },
+  });
+  const asked = { to: clusterIp(0), port: 80, more: SERVICE, change };
+  assert.deepEqual(said("calico bgp", asked), ["unknown", "dataplane-unknown warning"]);
 });
 
 Deno.test("policy routing for a second network card is no fault", () => {

@@ -8,6 +8,7 @@ import { firstPacket, type Packet, PROTOCOLS, TCP_FLAGS } from "../packet/packet
 import type { Lookup, Resolution } from "../kube/dns.ts";
 import type { Opinion } from "../kube/kube.ts";
 import type { Snapshot } from "../snapshot/format.ts";
+import { beyondKernel } from "./dataplane.ts";
 import { isLoopback } from "./lookup.ts";
 import type { Namespace } from "./namespace.ts";
 import { Network } from "./network.ts";
@@ -178,12 +179,13 @@ class Conversation {
       if (sending !== undefined) sockets.set(end, sending);
       return [end];
     });
-    return walker.send(START, this.sender, this.#first).map((request) => ({
-      request,
-      answers: request.verdict === "delivered"
-        ? this.#answers(request, sockets.get(request) ?? {}).map((answer) => this.#third(answer))
-        : [],
-    }));
+    return walker.send(START, this.sender, this.#first).map((walked) => {
+      const request = beyondKernel(this.network, walked);
+      const answers = request.verdict === "delivered"
+        ? this.#answers(request, sockets.get(walked) ?? {}).map((answer) => this.#third(answer))
+        : [];
+      return { request, answers: answers.map((answer) => beyondKernel(this.network, answer)) };
+    });
   }
 
   #heard(

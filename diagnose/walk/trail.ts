@@ -30,7 +30,7 @@ export type CauseId =
   | ("mtu-icmp" | "mtu-silent" | "tunnel-no-remote" | "tunnel-no-peer" | "tunnel-nested")
   | ("no-listener" | "backlog-full" | "echo-ignored" | "answer-misdelivered" | "wrong-namespace")
   | ("leaves-snapshot" | "part-missing" | "source-unknown" | "too-many-branches" | "too-many-steps")
-  | "not-walked";
+  | ("not-walked" | "dataplane-unknown");
 
 /** Why a packet goes no further. */
 export interface Cause {
