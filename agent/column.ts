@@ -20,18 +20,26 @@ interface Floor {
 }
 
 const DENSE_FIRST = 64;
+/**
+ * A label set that as many owners have, and no fewer than this part of all, is as good as one that
+ * all have.
+ */
+const DENSE_OWNERS = 16;
+const DENSE_PART = 4;
 
 /** Values by owner; an owner is a small number. */
 export class Column {
   readonly labels: LabelSet;
-  /** Dense columns are for metrics without labels; NaN is no value. */
+  /** NaN is no value. Metrics without labels are dense from the start. */
   #dense: Float64Array | undefined;
   #denseUsed = 0;
   readonly #sparse = new Map<number, number>();
   #histograms: Map<number, Histogram> | undefined;
   #floors: Map<number, Floor> | undefined;
-  /** Owners that have this label set, and the collection that saw it last. */
+  /** Owners that have this label set, and the collection that saw it last; densely, 0 is none. */
   readonly #admitted = new Map<number, number>();
+  #seen: Uint32Array | undefined;
+  #admittedCount = 0;
 
   constructor(labels: readonly string[], dense: boolean) {
     this.labels = { values: labels, bytes: labels.length === 0 ? new Uint8Array() : undefined };
@@ -40,20 +48,54 @@ export class Column {
 
   /** Owners that have a value, or may have one in the next collection. */
   get owners(): number {
-    return this.#admitted.size + this.#sparse.size + (this.#histograms?.size ?? 0);
+    return this.#admittedCount + this.#sparse.size + (this.#histograms?.size ?? 0);
   }
 
   admits(owner: number): boolean {
-    return this.#admitted.has(owner);
+    return this.#lastSeen(owner) > 0;
   }
 
+  /** Notes that an owner's label set is in a collection, whose number is above 0. */
   seen(owner: number, collection: number): void {
-    this.#admitted.set(owner, collection);
+    if (this.#seen === undefined) {
+      const before = this.#admitted.size;
+      this.#admitted.set(owner, collection);
+      if (this.#admitted.size === before) return;
+      this.#admittedCount++;
+      if (this.#admittedCount >= DENSE_OWNERS) this.#condense();
+      return;
+    }
+    if (owner >= this.#seen.length) {
+      const larger = new Uint32Array(Math.max(owner + 1, this.#seen.length * 2));
+      larger.set(this.#seen);
+      this.#seen = larger;
+    }
+    if (this.#seen[owner] === 0) this.#admittedCount++;
+    this.#seen[owner] = collection;
   }
 
   /** Collections since the label set was last seen. */
   unseen(owner: number, collection: number): number {
-    return collection - (this.#admitted.get(owner) ?? collection);
+    const last = this.#lastSeen(owner);
+    return last === 0 ? 0 : collection - last;
+  }
+
+  #lastSeen(owner: number): number {
+    return (this.#seen === undefined ? this.#admitted.get(owner) : this.#seen[owner]) ?? 0;
+  }
+
+  /** Turns maps into arrays, if the owners are close enough together. */
+  #condense(): void {
+    let last = 0;
+    for (const owner of this.#admitted.keys()) if (owner > last) last = owner;
+    if (last >= this.#admittedCount * DENSE_PART) return;
+    const length = Math.max(DENSE_FIRST, last + 1);
+    this.#seen = new Uint32Array(length);
+    for (const [owner, collection] of this.#admitted) this.#seen[owner] = collection;
+    this.#dense = new Float64Array(length).fill(NaN);
+    for (const [owner, value] of this.#sparse) this.#addDense(this.#dense, owner, value);
+    this.#admitted.clear();
+    this.#sparse.clear();
   }
 
   /** Adds to an owner's value; whether it had none. */
@@ -124,7 +166,9 @@ export class Column {
     this.#sparse.delete(owner);
     this.#histograms?.delete(owner);
     this.#floors?.delete(owner);
+    if (this.admits(owner)) this.#admittedCount--;
     this.#admitted.delete(owner);
+    if (this.#seen !== undefined && owner < this.#seen.length) this.#seen[owner] = 0;
   }
 
   forEach(visit: (owner: number, labels: LabelSet, value: number, h?: Histogram) => void): void {

@@ -48,3 +48,41 @@ Deno.test("a column knows how long ago an owner's label set was seen", () => {
   column.seen(1, 7);
   deepStrictEqual([column.admits(1), column.admits(2), column.unseen(1, 9)], [true, false, 2]);
 });
+
+Deno.test("a label set that many owners have goes on as an array, and loses none of them", () => {
+  const column = new Column(["eth0"], false);
+  const owners = Array.from({ length: 23 }, (_, index) => index * 2);
+  for (const owner of owners) {
+    column.seen(owner, 1);
+    column.add(owner, owner + 0.5);
+  }
+  deepStrictEqual(valuesOf(column), owners.map((owner) => [owner, owner + 0.5]));
+  strictEqual(owners.every((owner) => column.admits(owner)), true);
+  deepStrictEqual([column.admits(1), column.admits(999), column.unseen(44, 5)], [false, false, 4]);
+  column.seen(1_009, 2);
+  column.add(1_009, 7);
+  strictEqual(column.add(1_009, 1), false);
+  strictEqual(column.admits(1_009), true);
+  strictEqual(column.owners, 24);
+  column.forget(2);
+  column.forget(2);
+  strictEqual(column.owners, 23);
+  strictEqual(column.admits(2), false);
+  deepStrictEqual(valuesOf(column).at(-1), [1_009, 8]);
+  column.clear();
+  strictEqual(column.owners, 23);
+  for (const owner of [...owners, 1_009]) column.forget(owner);
+  strictEqual(column.owners, 0);
+});
+
+Deno.test("a label set whose owners are far apart stays a map", () => {
+  const column = new Column(["eth0"], false);
+  for (let owner = 0; owner < 19; owner++) {
+    column.seen(owner * 1_000, 1);
+    column.add(owner * 1_000, 3);
+  }
+  strictEqual(valuesOf(column).length, 19);
+  strictEqual(column.admits(18_000), true);
+  column.clear();
+  strictEqual(column.add(18_000, 3), true);
+});
