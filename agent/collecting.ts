@@ -187,10 +187,17 @@ function add(
   owner: Owner,
   samples: Iterable<Sample>,
 ): void {
+  let last: { of: Sample["labels"]; names: readonly string[]; labels: readonly string[] } = {
+    ...{ of: undefined, names: NO_LABELS, labels: NO_LABELS },
+  };
   // All or nothing: a text that makes no sense half-way must not leave half of its figures.
-  for (const sample of [...samples]) {
-    const labels = labelsOf(sample, collector.metrics[sample.metric]?.labels ?? []);
-    collection.add(sample.metric, owner, labels, sample.value);
+  for (const sample of Array.isArray(samples) ? samples : [...samples]) {
+    const names = collector.metrics[sample.metric]?.labels ?? NO_LABELS;
+    // The samples of a table have the same labels, and come one after the other.
+    if (last.of !== sample.labels || last.names !== names) {
+      last = { of: sample.labels, names, labels: labelsOf(sample, names) };
+    }
+    collection.add(sample.metric, owner, last.labels, sample.value);
   }
 }
 

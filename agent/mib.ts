@@ -75,6 +75,17 @@ export interface MibPlan {
   };
 }
 
+/** Headings that are remembered: each namespace has the same ones. */
+const HEADINGS_MAX = 64;
+
+/** A heading that makes sense. */
+interface Heading {
+  readonly name: string;
+  readonly fields: readonly string[];
+}
+
+const headings = new Map<string, Heading>();
+
 /** Fields without a card that one namespace may have. */
 const UNLISTED_MAX = 128;
 /** Characters of a field's name. */
@@ -93,21 +104,18 @@ export function readTables(
   const lines = linesOf(file, text);
   const tables = new Map<string, MibTable>();
   for (let at = 0; at < lines.length; at += 2) {
-    const [heading = "", figures = ""] = [lines[at], lines[at + 1]];
-    const name = heading.slice(0, heading.indexOf(": "));
+    const [text = "", figures = ""] = [lines[at], lines[at + 1]];
     const line = at + 2;
+    const name = text.slice(0, text.indexOf(": "));
     if (!/^\w+$/.test(name) || !figures.startsWith(`${name}: `)) {
-      throw nonsense(file, line, `${quoted(figures)} follows the heading ${quoted(heading)}`);
+      throw nonsense(file, line, `${quoted(figures)} follows the heading ${quoted(text)}`);
     }
     if (tables.has(name)) throw nonsense(file, line, `the table "${name}" is there twice`);
     if (!wanted.required.includes(name) && wanted.optional?.includes(name) !== true) continue;
-    const fields = heading.slice(name.length + 2).split(" ");
+    const { fields } = headings.get(text) ?? readHeading(file, text, name, line - 1);
     const values = figures.slice(name.length + 2).split(" ");
     if (fields.length !== values.length) {
       throw nonsense(file, line, `${values.length} figures for ${fields.length} names`);
-    }
-    if (new Set(fields).size < fields.length) {
-      throw nonsense(file, line - 1, "a name is there twice");
     }
     tables.set(name, { file, name, fields, values, line, step: 0 });
   }
@@ -117,17 +125,63 @@ export function readTables(
   return [...tables.values()];
 }
 
+function readHeading(file: string, text: string, name: string, line: number): Heading {
+  const heading = { name, fields: text.slice(name.length + 2).split(" ") };
+  if (new Set(heading.fields).size < heading.fields.length) {
+    throw nonsense(file, line, "a name is there twice");
+  }
+  if (headings.size < HEADINGS_MAX) headings.set(text, heading);
+  return heading;
+}
+
+/** The last text's names, each with the blanks behind it; the next text mostly has the same. */
+let lastNames: { readonly starts: readonly string[]; readonly tables: readonly LastTable[] } = {
+  starts: [],
+  tables: [],
+};
+
+/** A table of the last text. */
+interface LastTable {
+  readonly name: string;
+  readonly fields: readonly string[];
+  readonly line: number;
+}
+
+/** The tables of a text that has the names of the last one; undefined if it has not. */
+function readLikeLast(file: string, lines: readonly string[]): readonly MibTable[] | undefined {
+  const { starts, tables } = lastNames;
+  if (lines.length === 0 || lines.length !== starts.length) return undefined;
+  const values: string[] = [];
+  for (const [index, line] of lines.entries()) {
+    const start = starts[index] ?? "";
+    const value = line.slice(start.length);
+    // What else is no number is told by whoever reads it as one.
+    if (!line.startsWith(start) || value === "" || /\s/.test(value)) return undefined;
+    values.push(value);
+  }
+  return tables.map(({ name, fields, line }) => ({
+    ...{ file, name, fields, line, step: 1 },
+    values: values.slice(line - 1, line - 1 + fields.length),
+  }));
+}
+
 /**
  * Reads `net/snmp6`, of which the empty text stands for a node without IPv6. Throws a SyntaxError
  * for nonsense.
  */
 export function readLines(file: string, text: string): readonly MibTable[] {
+  const lines = text === "" ? [] : linesOf(file, text);
+  const like = readLikeLast(file, lines);
+  if (like !== undefined) return like;
   const tables: MibTable[] = [];
+  const starts: string[] = [];
   const seen = new Set<string>();
   let table: { name: string; fields: string[]; values: string[] } | undefined;
-  for (const [index, line] of (text === "" ? [] : linesOf(file, text)).entries()) {
-    const [, name, field, value] = /^([A-Za-z]+6)([!-~]+)\s+(\S+)$/.exec(line) ?? [];
-    if (name === undefined || field === undefined || value === undefined) {
+  for (const [index, line] of lines.entries()) {
+    const [, start, name, field, value] = /^(([A-Za-z]+6)([!-~]+)\s+)(\S+)$/.exec(line) ?? [];
+    if (
+      start === undefined || name === undefined || field === undefined || value === undefined
+    ) {
       throw nonsense(file, index + 1, `expected a name and a number, found ${quoted(line)}`);
     }
     if (seen.has(name + field)) throw nonsense(file, index + 1, `"${name}${field}" is there twice`);
@@ -138,8 +192,17 @@ export function readLines(file: string, text: string): readonly MibTable[] {
     }
     table.fields.push(field);
     table.values.push(value);
+    starts.push(start);
   }
+  lastNames = { starts, tables };
   return tables;
+}
+
+/** The metric that a field is. */
+interface Target {
+  readonly metric: string;
+  readonly divisor: number;
+  readonly counter: boolean;
 }
 
 /** The cards of a plan, and the samples of its tables. */
@@ -147,7 +210,8 @@ export class Mib {
   readonly metrics: Readonly<Record<string, LabelledMetric>>;
   readonly #tables: MibPlan["tables"];
   readonly #unlisted: string;
-  readonly #targets = new Map<string, { metric: string; divisor: number; counter: boolean }>();
+  readonly #targets = new Map<string, Target>();
+  readonly #byFields = new WeakMap<readonly string[], readonly (Target | undefined)[]>();
   readonly #patterns: readonly (readonly [string, MibPattern])[];
 
   constructor(plan: MibPlan) {
@@ -190,8 +254,9 @@ export class Mib {
     for (const { file, name, fields, values, line, step } of tables) {
       const labels = this.#tables[name];
       if (labels === undefined) continue;
+      const targets = this.#targetsOf(fields);
       for (const [index, field] of fields.entries()) {
-        const target = this.#targets.get(field);
+        const target = targets[index];
         const at = line + index * step;
         if (target === undefined) {
           samples.push(this.#without(name, field, labels, values[index], file, at));
@@ -204,6 +269,16 @@ export class Mib {
       }
     }
     return samples;
+  }
+
+  /** What becomes of each field; the tables of all namespaces share their list of fields. */
+  #targetsOf(fields: readonly string[]): readonly (Target | undefined)[] {
+    let targets = this.#byFields.get(fields);
+    if (targets === undefined) {
+      targets = fields.map((field) => this.#targets.get(field));
+      this.#byFields.set(fields, targets);
+    }
+    return targets;
   }
 
   /** The sample of a field without a card of its own. */

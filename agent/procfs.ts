@@ -36,10 +36,22 @@ export function integer(word: string | undefined, file: string, line: number): n
 /** A whole number that cannot be negative. Throws a SyntaxError for anything else. */
 export function count(word: string | undefined, file: string, line: number): number {
   if (word === "0") return 0;
-  if (word === undefined || word.length > DIGITS_MAX || !/^\d+$/.test(word)) {
+  if (word === undefined || word.length > DIGITS_MAX || !isDigits(word)) {
     throw nonsense(file, line, `expected a number, found ${quoted(word)}`);
   }
   return Number(word);
+}
+
+const DIGIT_ZERO = 48;
+const DIGIT_NINE = 57;
+
+/** A regular expression takes several times as long; a scrape has a hundred thousand numbers. */
+function isDigits(word: string): boolean {
+  for (let at = 0; at < word.length; at++) {
+    const code = word.charCodeAt(at);
+    if (code < DIGIT_ZERO || code > DIGIT_NINE) return false;
+  }
+  return word !== "";
 }
 
 /** The error for a line, counted from 1, that makes no sense. */
