@@ -6,11 +6,12 @@
  *
  * @module
  */
+import { gzipSync } from "node:zlib";
 import { Hono } from "hono";
 import * as v from "valibot";
 import { CONTENT_TYPE } from "../exposition.ts";
 import type { Agent } from "../surface.ts";
-import { answer, answerOnce, streamOnce } from "./answer.ts";
+import { answer, answerOnce } from "./answer.ts";
 import type { Operations } from "./operation.ts";
 import { choices, readQuery } from "./query.ts";
 
@@ -51,13 +52,18 @@ export function metricsRoute(agent: Pick<Agent, "exposition">): Hono {
     if (!allowsGzip(context.req.header("accept-encoding") ?? "")) {
       return answerOnce(type, text, headers);
     }
-    return answer(200, type, await gzip(text), { ...headers, "content-encoding": "gzip" });
+    return answer(200, type, gzip(text), { ...headers, "content-encoding": "gzip" });
   });
 }
 
-async function gzip(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-  const stream = streamOnce(bytes).pipeThrough(new CompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+/** The least that gzip can do: half again as long as the usual, for a sixth of the CPU time. */
+const GZIP_LEVEL = 1;
+
+/** The bytes cannot be used again. */
+function gzip(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const compressed = new Uint8Array(gzipSync(bytes, { level: GZIP_LEVEL }));
+  bytes.buffer.transfer(0);
+  return compressed;
 }
 
 /**
