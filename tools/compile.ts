@@ -9,7 +9,7 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** The heap that a node's agent may have; the figures were measured, not guessed. */
-const V8_FLAGS = "--max-old-space-size=96,--max-semi-space-size=8";
+const V8_FLAGS = "--max-old-space-size=96,--max-semi-space-size=4";
 
 /** Other names that the binary answers to. */
 const LINKS = ["inspector", "skoop"] as const;
