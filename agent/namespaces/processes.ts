@@ -3,8 +3,9 @@
  *
  * A process enters its namespace and its cgroup after it was forked, and may change both at any
  * time, so looking once is not enough: new processes are read again until they are
- * `YOUNG_MILLISECONDS` old, the namespace of the others is looked at in turn, of all of them each
- * second on a node of ordinary size, and the cgroup every ten seconds.
+ * `YOUNG_MILLISECONDS` old, the namespace of the others is looked at in turn, of all of them within
+ * four seconds on a node of ordinary size, and the cgroup every ten seconds. An event from a
+ * namespace that nobody knows has all of them looked at at once.
  *
  * A pid that was given to another process shows by the inode of `/proc/PID`, which listing `/proc`
  * tells for nothing.
@@ -25,7 +26,11 @@ import { EACCES, EPERM, readLink, readNumbers, readText } from "./libc.ts";
 /** Processes that are looked at; further ones are counted. */
 export const PROCESSES_MAX = 65_536;
 
-/** Namespace links that are read again in one scan, besides those of young processes. */
+/**
+ * Namespace links that are read again in one scan, besides those of young processes: a part of all,
+ * as they are most of what the agent does at rest, and never more than that.
+ */
+const LINKS_PART = 4;
 const LINKS_MAX = 384;
 
 /** For this long after its start, a process is read in full at each scan. */
@@ -197,6 +202,7 @@ export class ProcessTable {
 
   #recheck(scan: number, now: number, thorough: boolean): void {
     const count = this.#rows.size;
+    const links = Math.min(LINKS_MAX, Math.ceil(count / LINKS_PART));
     let cgroupsLeft = Math.ceil(count / 8) + 16;
     let index = 0;
     for (const [pid, row] of this.#rows) {
@@ -211,11 +217,11 @@ export class ProcessTable {
       else if (now - row.cgroupAt >= CGROUP_MILLISECONDS && cgroupsLeft-- > 0) {
         row.cgroupAt = now;
         this.#place(row, row.process, this.#netnsOf(row), this.#cgroupOf(row));
-      } else if (thorough || place < LINKS_MAX) {
+      } else if (thorough || place < links) {
         this.#place(row, row.process, this.#netnsOf(row), row.cgroup);
       }
     }
-    this.#turn = count <= LINKS_MAX ? 0 : (this.#turn + LINKS_MAX) % count;
+    this.#turn = count === 0 ? 0 : (this.#turn + links) % count;
   }
 
   /**

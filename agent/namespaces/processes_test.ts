@@ -114,7 +114,24 @@ Deno.test("processes that one scan leaves out have their turn in the next", () =
   const table = new ProcessTable(proc.path);
   table.scan(0);
   for (let pid = 1001; pid <= 1411; pid++) proc.change(pid, { netns: 20 });
-  for (const now of [6000, 7000]) table.scan(now);
+  const moved = () => [...table.all()].filter(({ netns }) => netns === 20).length;
+  const seen = [6000, 7000, 8000, 9000].map((now) => {
+    table.scan(now);
+    return moved();
+  });
+  // A quarter of 412 at each scan; pid 1, which has not moved, is in one of them.
+  assert.ok(seen.every((count, index) => count >= (index + 1) * 103 - 1), `${seen}`);
+  assert.ok(seen[0] !== undefined && seen[0] <= 103, `${seen}`);
+  assert.equal(seen.at(-1), 411);
+});
+
+Deno.test("a thorough scan looks at every process", () => {
+  using proc = new FakeProc();
+  for (let pid = 1001; pid <= 1411; pid++) proc.put(pid, { netns: 10 });
+  const table = new ProcessTable(proc.path);
+  table.scan(0);
+  for (let pid = 1001; pid <= 1411; pid++) proc.change(pid, { netns: 20 });
+  table.scan(6000, true);
   assert.equal([...table.all()].filter(({ netns }) => netns === 20).length, 411);
 });
 
