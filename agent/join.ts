@@ -25,6 +25,9 @@ export function join(probe: string, occurrence: Occurrence, known: Knowledge): N
   const identity = known.identityOf(occurrence.netns, occurrence.cgroup, occurrence.owner);
   const address = source?.address ?? destination?.address;
   const attributes: Record<string, Attribute> = { ...occurrence.attributes };
+  for (const [name, end] of Object.entries(occurrence.ends ?? {})) {
+    Object.assign(attributes, attributesOf(name, withOwner(end, occurrence.netns, known)));
+  }
   if (location !== undefined && location !== 0n) attributes["location"] = known.symbol(location);
   return {
     time: known.wallTime(occurrence.at),
@@ -67,4 +70,16 @@ function withOwner(endpoint: Endpoint, from: NetnsKey, known: Knowledge): Endpoi
   const { port, ...rest } = endpoint;
   const portPart = port === undefined || port === 0 ? {} : { port };
   return { ...rest, ...portPart, ...known.owner(endpoint.address, from) };
+}
+
+function attributesOf(name: string, { address, port, pod, service, node }: Endpoint) {
+  return {
+    [name]: address,
+    ...(port === undefined ? {} : { [`${name}_port`]: port }),
+    ...(pod === undefined ? {} : { [`${name}_pod`]: `${pod.namespace}/${pod.name}` }),
+    ...(service === undefined
+      ? {}
+      : { [`${name}_service`]: `${service.namespace}/${service.name}` }),
+    ...(node === undefined ? {} : { [`${name}_node`]: node }),
+  };
 }

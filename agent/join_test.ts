@@ -43,6 +43,20 @@ Deno.test("join says whose it was, who the ends are, when and where in the kerne
   strictEqual(event.count, 1);
 });
 
+Deno.test("join says of further ends whose they are, as attributes", () => {
+  const ends = {
+    reply_source: { address: "10.0.0.7", port: 8080 },
+    reply_destination: { address: "192.0.2.9", port: 0 },
+  };
+  deepStrictEqual(join("conntrack", { ...DROP, stack: [], location: 0n, ends }, KNOWN).attributes, {
+    reason: "NO_SOCKET",
+    reply_source: "10.0.0.7",
+    reply_source_port: 8080,
+    reply_source_pod: "shop/cart",
+    reply_destination: "192.0.2.9",
+  });
+});
+
 Deno.test("join leaves out a port of 0, and replaces terminal escapes in a device's name", () => {
   const event = join("packetloss", DROP, KNOWN);
   deepStrictEqual(event.destination, { address: "192.0.2.1" });

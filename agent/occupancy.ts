@@ -7,7 +7,7 @@ import { layoutOf } from "../bpf/btf.ts";
 import { contentsOf } from "../bpf/elf.ts";
 import { LRU, type PinnedMap } from "../bpf/maps.ts";
 import type { Attached } from "../bpf/object.ts";
-import type { Probe } from "./probe.ts";
+import type { HookedProbe } from "./probe.ts";
 import { type Decoder, decoder, type EventOf, struct, total } from "./schema.ts";
 
 /** `struct table_uses` of bpf/include/table.h, in the map NAME_uses beside the table NAME. */
@@ -56,7 +56,7 @@ export class Tables {
    * @throws {Errno} when a map cannot be opened
    * @throws {TypeError} when the object's layout is not what is said of it here
    */
-  constructor(attached: Attached, object: Uint8Array, card: Pick<Probe, "places">) {
+  constructor(attached: Attached, object: Uint8Array, card: Pick<HookedProbe, "places">) {
     const found: Table[] = [];
     for (const uses of contentsOf(object).maps) {
       const name = USES_OF.exec(uses)?.[1];

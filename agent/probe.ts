@@ -31,14 +31,54 @@ export interface HookSet {
 
 /**
  * A run-time parameter: a field of the probe's `struct NAME_parameters` in the one-entry map
- * `parameters`.
+ * `parameters`. Of a probe that listens on netlink, it may also be a text: words with commas
+ * between, each of which is one of `words` or fits `pattern`.
  */
 export interface Parameter {
   readonly summary: string;
-  readonly default: number | boolean;
+  readonly default: ParameterValue;
   readonly min?: number;
   readonly max?: number;
-  readonly unit?: "ns" | "ms" | "events/s" | "frames";
+  readonly unit?: "ns" | "ms" | "events/s" | "frames" | "bytes";
+  readonly words?: readonly string[];
+  readonly pattern?: RegExp;
+}
+
+/** What a parameter may be. */
+export type ParameterValue = number | boolean | string;
+
+/** What a probe listens to on a netlink socket, one in each network namespace. */
+export interface NetlinkSource {
+  /** `NETLINK_…` of linux/netlink.h. */
+  readonly protocol: number;
+  /**
+   * A file that is there once the kernel has the subsystem; to open the socket before would load
+   * it.
+   */
+  readonly there: string;
+  /** Bytes of the header that precedes the attributes, such as `struct nfgenmsg`. */
+  readonly headerBytes: number;
+  /** The kinds of message, the one with more flags first. */
+  readonly kinds: readonly NetlinkKind[];
+  /**
+   * Where each field of a record is: the types of nested attributes, outermost first. What is not
+   * there is zero. A 4-byte address becomes `::ffff:a.b.c.d`, as in records of BPF. Fields that are
+   * not listed are filled in by the agent: the time, the namespace, and `kind`.
+   */
+  readonly paths: Readonly<Record<string, readonly (readonly number[])[]>>;
+}
+
+/** One kind of message. */
+export interface NetlinkKind {
+  /** What the record's field `kind` then is. */
+  readonly number: number;
+  /** `nlmsg_type`, and flags that must be set. */
+  readonly type: number;
+  readonly flags: number;
+  /** The multicast group that it comes by; bit `group - 1` of the socket's groups. */
+  readonly group: number;
+  /** The probe's parameter, a flag, that says whether it is wanted. */
+  readonly wanted: string;
 }
 
 /** What the words of a record are made of; a probe needs no other file for them. */
@@ -112,8 +152,8 @@ export function records<const F extends Fields>(card: Records<F>): Records<F> {
   return card;
 }
 
-/** A probe's card. */
-export interface Probe {
+/** What every probe's card has. */
+interface Card {
   /**
    * Also the name of its folder, the stem of its objects, and the prefix of its C types and
    * metrics.
@@ -125,13 +165,17 @@ export interface Probe {
   readonly summary: string;
   /** Which halves run without being asked for. */
   readonly byDefault: { readonly metrics: boolean; readonly events: boolean };
-  /** Ordered, the best first. */
-  readonly hooks: readonly [HookSet, ...HookSet[]];
   /**
    * Fields of `struct NAME_parameters`; every object of the probe has the map `parameters`, if
    * there is any.
    */
   readonly parameters?: Readonly<Record<string, Parameter>>;
+}
+
+/** A probe that hooks the kernel by BPF. */
+export interface HookedProbe extends Card {
+  /** Ordered, the best first. */
+  readonly hooks: readonly [HookSet, ...HookSet[]];
   /**
    * Words of a kernel enum to be resolved on the running kernel into a bitmap in the parameters: `{
    * normal: { enum: "skb_drop_reason", prefix: "SKB_DROP_REASON_", words: ["QUEUE_PURGE"] } }` sets
@@ -152,7 +196,31 @@ export interface Probe {
   readonly totals?: readonly Totals<any, any>[];
   // deno-lint-ignore no-explicit-any -- likewise by records()
   readonly records?: Records<any>;
+  readonly netlink?: never;
 }
+
+/** Values of the parameters of a probe, all of them. */
+export type Parameters = Readonly<Record<string, ParameterValue>>;
+
+/**
+ * A probe that listens to what the kernel multicasts over netlink. Its parameters
+ * `events_per_second`, for each kind, and `buffer_bytes`, for each namespace, are bounds that the
+ * agent keeps; `pods`, if it has that, lists whose events are wanted.
+ */
+export interface NetlinkProbe extends Card {
+  readonly netlink: NetlinkSource;
+  // deno-lint-ignore no-explicit-any -- checked by records()
+  readonly records: Records<any>;
+  /** Whether a record is wanted, by the probe's own parameters. */
+  // deno-lint-ignore no-explicit-any -- the record is that of `records`
+  readonly wanted: (record: any, parameters: Parameters) => boolean;
+  readonly hooks?: never;
+  readonly totals?: never;
+  readonly bitmaps?: never;
+}
+
+/** A probe's card. */
+export type Probe = HookedProbe | NetlinkProbe;
 
 /** Declares a probe. */
 export function defineProbe<const P extends Probe>(card: P): P {

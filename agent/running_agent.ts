@@ -13,7 +13,7 @@ import type { Config, NameSet, UnitCard } from "./config/config.ts";
 import { changedNames, changes } from "./config/changes.ts";
 import { type Overrides, readConfig } from "./config/read.ts";
 import { render } from "./config/render.ts";
-import type { NetnsKey, Occurrence } from "./events/event.ts";
+import type { Occurrence } from "./events/event.ts";
 import type { EventPipeline } from "./events/pipeline.ts";
 import type { EventStore } from "./events/store.ts";
 import { WaitingEvents } from "./events/waiting.ts";
@@ -30,6 +30,7 @@ import type { NamespaceTable } from "./pods/table.ts";
 import { AdditionalLabels } from "./pod_labels.ts";
 import type { ProgramSampling } from "./sampling.ts";
 import { addProcess, SELF, SELF_METRICS } from "./self.ts";
+import type { Owners } from "./running_probe.ts";
 import { type Collection, HOST, type Owner, Registry } from "./series.ts";
 import { type Receiver, stateOf, type Units } from "./units.ts";
 import { version } from "./version.ts";
@@ -84,9 +85,13 @@ export class RunningAgent implements surface.Agent {
   readonly #started = Date.now();
   readonly #known: Knowledge;
   readonly #waiting = new WaitingEvents();
+  readonly #addresses: Pick<Owners, "ofAddress"> = {
+    ofAddress: (address, from) => this.#parts.identities.owner(address, from),
+  };
   readonly #receiver: Receiver = {
     take: (probe, occurrence) => this.#take(probe, occurrence),
     count: (probe, counts) => this.#parts.pipeline.addKernel(probe, counts),
+    ...this.#addresses,
   };
   #additional: AdditionalLabels;
   #config: Config;
@@ -122,6 +127,7 @@ export class RunningAgent implements surface.Agent {
     const { identities, units } = this.#parts;
     await identities.tick();
     await units.configure(this.#config.units, this.#receiver);
+    await this.#follow();
     this.#drainLater();
     this.#ready = true;
     trimMemory();
@@ -161,7 +167,7 @@ export class RunningAgent implements surface.Agent {
   #drain(): void {
     try {
       const { units } = this.#parts;
-      const count = units.drain(this.#receiver.take);
+      const count = units.drain(this.#receiver);
       this.#emptyLooks = count > 0 ? 0 : this.#emptyLooks + 1;
     } catch (error) {
       log.error(`Cannot read a ring: ${error instanceof Error ? error.message : error}`);
@@ -279,7 +285,7 @@ export class RunningAgent implements surface.Agent {
           ? undefined
           : known(identities.identityOf(key)),
       ofProcess: (pid: number) => known(identities.identityOfProcess(pid)),
-      ofAddress: (address: string, from: NetnsKey) => identities.owner(address, from),
+      ...this.#addresses,
     };
   }
 
@@ -418,6 +424,18 @@ export class RunningAgent implements surface.Agent {
   async tick(): Promise<void> {
     this.#tellKernelCounts();
     await this.#parts.identities.tick();
+    await this.#follow();
+  }
+
+  /** Has probes listen in the namespaces that there are now. */
+  async #follow(): Promise<void> {
+    const { identities, table, units, visitor } = this.#parts;
+    if (!units.listens) return;
+    const places = table.alive().map((namespace) => ({
+      namespace,
+      owner: this.#ownerOf(identities.identityOfNamespace(namespace)),
+    }));
+    await units.follow(places, visitor);
   }
 
   async configure(text: string, origin = "PUT"): Promise<surface.ConfigResult> {
@@ -445,6 +463,7 @@ export class RunningAgent implements surface.Agent {
     setLevel(config.logLevel);
     await this.#parts.pipeline.configure(config.events);
     await this.#parts.units.configure(config.units, this.#receiver);
+    await this.#follow();
     return { ok: true, changed: changedNames(found), warnings };
   }
 
@@ -478,7 +497,7 @@ function occurrencesOf(pipeline: EventPipeline): Readonly<Record<string, number>
 
 /** Counters of what named limits turned away. */
 function limitsReached(
-  { identities, pipeline, http, visitor }: Parts,
+  { identities, pipeline, http, visitor, units }: Parts,
 ): readonly (readonly [limit: string, count: number])[] {
   const counts = identities.counts();
   const { refused = 0, forgotten = 0, rescansRefused = 0, cgroups = 0 } = counts;
@@ -504,6 +523,7 @@ function limitsReached(
     ["watcher_events", watchersLost],
     ["store_files_corrupt", storeCorrupted],
     ["namespace_workers", visitor.lost],
+    ["listening_sockets", units.socketsRefused],
     ["http_requests", http.requestsRefused],
     ["http_streams", http.streamsRefused],
     ["http_stream_events", http.streamEventsLost],

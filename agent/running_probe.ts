@@ -18,7 +18,7 @@ import type { Histogram, Metrics } from "./metric.ts";
 import type { Outcome } from "./outcome.ts";
 import { type Occupancy, Tables } from "./occupancy.ts";
 import type { AddressOwner } from "./pods/identity.ts";
-import type { HookSet, Probe, Totals, TotalsMetric } from "./probe.ts";
+import type { HookedProbe, HookSet, ParameterValue, Totals, TotalsMetric } from "./probe.ts";
 import { type Remote, type RemoteDetail, RemoteNames, remoteOf } from "./remote.ts";
 import { Retired } from "./retired.ts";
 import {
@@ -111,7 +111,7 @@ interface EntrySample {
 
 /** One probe, loaded or not. */
 export class RunningProbe {
-  readonly card: Probe;
+  readonly card: HookedProbe;
   readonly passedOver: readonly PassedOver[];
   readonly outcome: Outcome;
   readonly hooks: string | undefined;
@@ -131,7 +131,7 @@ export class RunningProbe {
   #choice: UnitChoice;
 
   private constructor(made: {
-    card: Probe;
+    card: HookedProbe;
     choice: UnitChoice;
     kernel: Kernel;
     passedOver: readonly PassedOver[];
@@ -165,7 +165,7 @@ export class RunningProbe {
    * is the outcome.
    */
   static async start(
-    card: Probe,
+    card: HookedProbe,
     choice: UnitChoice,
     surroundings: ProbeSurroundings,
   ): Promise<RunningProbe> {
@@ -197,7 +197,7 @@ export class RunningProbe {
   }
 
   static async #load(
-    card: Probe,
+    card: HookedProbe,
     choice: UnitChoice,
     set: HookSet,
     passedOver: readonly PassedOver[],
@@ -241,7 +241,8 @@ export class RunningProbe {
   #values(layout: Layout): Record<string, FieldValue> {
     const values: Record<string, FieldValue> = {};
     for (const [name, parameter] of Object.entries(this.card.parameters ?? {})) {
-      values[name] = this.#choice.parameters[name] ?? parameter.default;
+      const value = this.#choice.parameters[name] ?? parameter.default;
+      if (typeof value !== "string") values[name] = value;
     }
     for (const [name, bitmap] of Object.entries(this.card.bitmaps ?? {})) {
       values[name] = bitmapOf(
@@ -390,7 +391,7 @@ export class RunningProbe {
     };
   }
 
-  #parameter(name: string): number | boolean {
+  #parameter(name: string): ParameterValue {
     return this.#choice.parameters[name] ?? this.card.parameters?.[name]?.default ?? 0;
   }
 

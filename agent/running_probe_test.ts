@@ -7,7 +7,7 @@ import { compile } from "../bpf/testdata/compile.ts";
 import { idsShown, onKernel, openDescriptors } from "../bpf/testdata/lab.ts";
 import type { UnitChoice } from "./config/config.ts";
 import { discoverProbes, readObject } from "./discover.ts";
-import { defineProbe, type Probe, records } from "./probe.ts";
+import { defineProbe, type HookedProbe, records } from "./probe.ts";
 import { type ProbeSurroundings, RunningProbe } from "./running_probe.ts";
 import { struct, u32 } from "./schema.ts";
 
@@ -42,7 +42,7 @@ function stillThere(held: ReadonlySet<string>): readonly string[] {
 
 /** Starts a probe, lets `use` do with it what it does, and stops it, many times. */
 async function rounds(
-  card: Probe,
+  card: HookedProbe,
   surroundings: ProbeSurroundings,
   use: (probe: RunningProbe) => void,
 ): Promise<void> {
@@ -61,7 +61,7 @@ async function rounds(
   strictEqual(openDescriptors(), open);
 }
 
-function cardOf(object: string, part: Partial<Probe> = {}): Probe {
+function cardOf(object: string, part: Partial<HookedProbe> = {}): HookedProbe {
   return defineProbe({
     name: object,
     summary: "A probe for tests",
@@ -108,7 +108,7 @@ onKernel("a probe whose ring is not there fails, and leaves nothing", async (pin
 
 onKernel("a probe that loses its ring's pin is read on, and leaves nothing", async (pinDir) => {
   const card = (await discoverProbes()).find(({ name }) => name === "tcpreset");
-  ok(card);
+  if (card?.hooks === undefined) throw new Error('Cannot find the probe "tcpreset"');
   await rounds(card, { ...surroundings(pinDir), readObject }, (probe) => {
     strictEqual(probe.outcome.state, "working");
     for (const pin of pinsBelow(pinDir)) if (pin.endsWith("/maps/events")) Deno.removeSync(pin);

@@ -136,6 +136,18 @@ export const be16: Codec<number> = {
   read: (view, offset) => view.getUint16(offset),
 };
 
+/** A network-order 32-bit number. */
+export const be32: Codec<number> = {
+  ctypes: ["__be32"],
+  read: (view, offset) => view.getUint32(offset),
+};
+
+/** A network-order 64-bit amount, exact below 2^53. */
+export const be64: Codec<number> = {
+  ctypes: ["__be64"],
+  read: (view, offset) => view.getUint32(offset) * 4294967296 + view.getUint32(offset + 4),
+};
+
 /**
  * A 64-bit total or amount. Exact below 2^53, which a counter of nanoseconds passes after 104 days
  * of them.

@@ -12,7 +12,8 @@ import type { Occurrence } from "./events/event.ts";
 import { readObject } from "./discover.ts";
 import { log } from "./log.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
-import type { Probe } from "./probe.ts";
+import type { HookedProbe, NetlinkProbe, Probe } from "./probe.ts";
+import { type Listened, RunningListener, type Visitor } from "./running_listener.ts";
 import { type KernelCounts, type Owners, RunningProbe } from "./running_probe.ts";
 import { addOccupancy, addUnits, type UnitReport } from "./self.ts";
 import { type Collection, HOST } from "./series.ts";
@@ -28,8 +29,8 @@ export interface UnitsOptions {
   readonly whyNoPins?: string;
 }
 
-/** Who gets what the probes' kernel sides have seen. */
-export interface Receiver {
+/** Who gets what the probes' kernel sides have seen, and knows who has an address. */
+export interface Receiver extends Pick<Owners, "ofAddress"> {
   take(probe: string, occurrence: Occurrence): void;
   /** The last figures of a probe that has been stopped. */
   count(probe: string, counts: KernelCounts): void;
@@ -41,6 +42,7 @@ const NOTHING: UnitChoice = { metrics: false, events: false, parameters: {} };
 export class Units {
   readonly #options: UnitsOptions;
   readonly #running = new Map<string, RunningProbe>();
+  readonly #listening = new Map<string, RunningListener>();
   readonly #runs = new Map<string, Run>();
   readonly #failures = new Map<string, number>();
   /** A probe whose reading failed at the last collection. */
@@ -59,6 +61,10 @@ export class Units {
     this.#choices = choices;
     for (const card of this.#options.probes) {
       const choice = choices[card.name] ?? NOTHING;
+      if (card.netlink !== undefined) {
+        this.#listen(card, choice, receiver);
+        continue;
+      }
       const running = this.#running.get(card.name);
       const wanted = choice.metrics || choice.events;
       if (!wanted && running !== undefined) {
@@ -68,7 +74,36 @@ export class Units {
     }
   }
 
-  async #start(card: Probe, choice: UnitChoice): Promise<void> {
+  #listen(card: NetlinkProbe, choice: UnitChoice, receiver: Receiver): void {
+    const before = this.#listening.get(card.name);
+    if (before === undefined && !choice.events) return;
+    const listener = before ?? new RunningListener(card, choice);
+    const was = before?.outcome.state ?? "stopped";
+    if (choice.events) before?.configure(choice);
+    else before?.stop((occurrence) => receiver.take(card.name, occurrence), receiver);
+    this.#listening.set(card.name, listener);
+    if ((was === "stopped") === choice.events) {
+      log.info(`${choice.events ? "Started" : "Stopped"} the probe "${card.name}"`);
+    }
+  }
+
+  /** Whether any probe listens on netlink, so that namespaces are to be followed. */
+  get listens(): boolean {
+    return this.#listening.size > 0;
+  }
+
+  /** Has the probes that listen on netlink do so in these namespaces, and no other. */
+  async follow(places: readonly Listened[], visitor: Visitor): Promise<void> {
+    for (const listener of this.#listening.values()) await listener.follow(places, visitor);
+  }
+
+  /** Namespaces that were not listened in, as there are too many. */
+  get socketsRefused(): number {
+    return Array.from(this.#listening.values(), ({ refused }) => refused)
+      .reduce((sum, refused) => sum + refused, 0);
+  }
+
+  async #start(card: HookedProbe, choice: UnitChoice): Promise<void> {
     const { kernel, pinDir, whyNoPins } = this.#options;
     if (pinDir === undefined || !kernel.btf) {
       const because = kernel.btf ? whyNoPins ?? "there is nowhere to pin it" : kernel.whyNoBtf;
@@ -107,6 +142,10 @@ export class Units {
     await Promise.all(
       Array.from(this.#running, ([name, probe]) => this.#stop(name, probe, receiver)),
     );
+    for (const [name, listener] of this.#listening) {
+      listener.stop((occurrence) => receiver.take(name, occurrence), receiver);
+      receiver.count(name, listener.kernelCounts());
+    }
   }
 
   /** Collectors that run. */
@@ -209,15 +248,18 @@ export class Units {
   }
 
   #outcomeOf(name: string): Outcome {
-    const running = this.#running.get(name);
+    const running = this.#running.get(name) ?? this.#listening.get(name);
     return this.#readings.get(name)?.outcome ?? running?.outcome ?? { state: "stopped" };
   }
 
   /** Takes what is in every ring; how many records there were. */
-  drain(take: Receiver["take"]): number {
+  drain(receiver: Omit<Receiver, "count">): number {
     let count = 0;
+    for (const [name, listener] of this.#listening) {
+      count += listener.drain((occurrence) => receiver.take(name, occurrence), receiver);
+    }
     for (const [name, probe] of this.#running) {
-      count += probe.drain((occurrence) => take(name, occurrence));
+      count += probe.drain((occurrence) => receiver.take(name, occurrence));
     }
     return count;
   }
@@ -228,6 +270,7 @@ export class Units {
       const counts = probe.kernelCounts();
       if (counts !== undefined) yield [name, counts];
     }
+    for (const [name, listener] of this.#listening) yield [name, listener.kernelCounts()];
   }
 
   /** Names of all that exist, by what they give. */
@@ -241,18 +284,22 @@ export class Units {
   /** How the units are that are switched on, by half. */
   inUse(): { readonly event: readonly UnitStatus[]; readonly metrics: readonly UnitStatus[] } {
     const half = (key: "metrics" | "events", names: readonly string[]) =>
-      names.filter((name) => this.#choices[name]?.[key] === true).map((name) => this.#status(name));
+      names.filter((name) => this.#choices[name]?.[key] === true)
+        .map((name) => this.#status(name, key));
     const { event, metrics } = this.available();
     return { event: half("events", event), metrics: half("metrics", metrics) };
   }
 
-  #status(name: string): UnitStatus {
-    const isProbe = this.#options.probes.some((probe) => probe.name === name);
+  #status(name: string, half: "metrics" | "events"): UnitStatus {
+    // A collector and a probe may have the same name, and one half of it each.
+    const isProbe = this.#options.probes.some((probe) =>
+      probe.name === name && (half === "events" || probe.totals !== undefined)
+    );
     if (!isProbe) {
       const run = this.#runs.get(name);
       return { name, ...stateOf(run?.outcome ?? { state: "working" }) };
     }
-    const running = this.#running.get(name);
+    const running = this.#running.get(name) ?? this.#listening.get(name);
     return {
       name,
       ...stateOf(this.#outcomeOf(name)),

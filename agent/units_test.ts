@@ -19,6 +19,7 @@ const NOBODY: Receiver = {
   count() {
     throw new Error("Cannot be reached: no probe has figures");
   },
+  ofAddress: () => undefined,
 };
 
 const probe = defineProbe({

@@ -4,16 +4,9 @@ import { type Layout, layoutOf } from "@bpf/btf.ts";
 import { contentsOf } from "@bpf/elf.ts";
 import { discoverProbes, readObject } from "@agent/discover.ts";
 import type { Alias } from "@agent/metric.ts";
-import type { HookSet, Need, Probe, Totals } from "@agent/probe.ts";
-import {
-  type Codec,
-  decoder,
-  type EventOf,
-  type Fields,
-  netns,
-  type Schema,
-  tgid,
-} from "@agent/schema.ts";
+import { NetlinkRecords, recordLayout } from "@agent/netlink_record.ts";
+import type { HookedProbe, HookSet, Need, NetlinkProbe, Probe, Totals } from "@agent/probe.ts";
+import { type Codec, decoder, type Fields, netns, type Schema, tgid } from "@agent/schema.ts";
 import { REMOTE_LABELS } from "@agent/remote.ts";
 import { SERIES_MAX } from "@agent/series.ts";
 import { ROOT } from "./tree.ts";
@@ -39,7 +32,18 @@ function everyProbe(says: string, check: (probe: Probe) => void | Promise<void>)
   for (const probe of probes) Deno.test(`${probe.name} ${says}`, () => check(probe));
 }
 
-async function objectsOf(probe: Probe): Promise<[set: HookSet, bytes: Uint8Array][]> {
+const hooked = probes.filter((probe): probe is HookedProbe => probe.hooks !== undefined);
+const listening = probes.filter((probe): probe is NetlinkProbe => probe.netlink !== undefined);
+
+function everyHooked(says: string, check: (probe: HookedProbe) => void | Promise<void>): void {
+  for (const probe of hooked) Deno.test(`${probe.name} ${says}`, () => check(probe));
+}
+
+function everyListening(says: string, check: (probe: NetlinkProbe) => void): void {
+  for (const probe of listening) Deno.test(`${probe.name} ${says}`, () => check(probe));
+}
+
+async function objectsOf(probe: HookedProbe): Promise<[set: HookSet, bytes: Uint8Array][]> {
   return await Promise.all(
     probe.hooks.map(async (set) => [set, await readObject(probe.name, set.object)] as const),
   ) as [HookSet, Uint8Array][];
@@ -66,19 +70,22 @@ function wordsOf(codec: Codec<unknown> | undefined): readonly string[] | undefin
   return [...words];
 }
 
-everyProbe("is named like its folder, and its objects after it", async (probe) => {
+everyProbe("is named like its folder", async (probe) => {
   match(probe.name, /^[a-z][a-z0-9]*$/);
   await Deno.stat(new URL(`probes/${probe.name}/${probe.name}.ts`, ROOT));
+  match(probe.summary, /^[A-Z].*[^.]$/);
+});
+
+everyHooked("names its objects after it", async (probe) => {
   equal(probe.hooks[0].object, probe.name);
   for (const { object } of probe.hooks) {
     ok(object === probe.name || object.startsWith(`${probe.name}_`), object);
     await Deno.stat(new URL(`probes/${probe.name}/${object}.bpf.c`, ROOT));
   }
   equal(new Set(probe.hooks.map(({ object }) => object)).size, probe.hooks.length);
-  match(probe.summary, /^[A-Z].*[^.]$/);
 });
 
-everyProbe("has a file for each of its objects, and an object for each file", async (probe) => {
+everyHooked("has a file for each of its objects, and an object for each file", async (probe) => {
   const sources: string[] = [];
   for await (const { name } of Deno.readDir(new URL(`probes/${probe.name}/`, ROOT))) {
     if (name.endsWith(".bpf.c")) sources.push(name.slice(0, -".bpf.c".length));
@@ -86,7 +93,7 @@ everyProbe("has a file for each of its objects, and an object for each file", as
   deepEqual(sources.sort(), probe.hooks.map(({ object }) => object).sort());
 });
 
-everyProbe("reads its structs as every one of its objects lays them out", async (probe) => {
+everyHooked("reads its structs as every one of its objects lays them out", async (probe) => {
   for (const [set, bytes] of await objectsOf(probe)) {
     for (const schema of schemasOf(probe)) {
       match(schema.struct, new RegExp(`^${probe.name}_`));
@@ -108,7 +115,7 @@ function expectNoHiddenPadding({ name, size, members }: Layout): void {
   equal(end, size, `${name} has hidden padding at its end`);
 }
 
-everyProbe(
+everyHooked(
   "has the maps that its card names, and the usual ones, in every object",
   async (probe) => {
     const totals = (probe.totals ?? []).map(({ map }) => map);
@@ -125,7 +132,7 @@ everyProbe(
   },
 );
 
-everyProbe("says of each table of what is under way how full it is", async ({ name }) => {
+everyHooked("says of each table of what is under way how full it is", async ({ name }) => {
   const folder = new URL(`probes/${name}/`, ROOT);
   for (const { name: file } of Deno.readDirSync(folder)) {
     const text = await Deno.readTextFile(new URL(file, folder));
@@ -134,7 +141,7 @@ everyProbe("says of each table of what is under way how full it is", async ({ na
   }
 });
 
-everyProbe("needs what its programs attach to, no more and no less", async (probe) => {
+everyHooked("needs what its programs attach to, no more and no less", async (probe) => {
   for (const [{ object, needs }, bytes] of await objectsOf(probe)) {
     const sections = contentsOf(bytes).programs.map(({ section }) => section);
     const attached = needs.filter((need) => !("function" in need));
@@ -169,7 +176,7 @@ function nameOf(need: Need): string {
   return "kprobe" in need ? `kprobe ${need.kprobe}` : `iterator ${need.iterator}`;
 }
 
-everyProbe("names iterators that its objects have, each for one map", async (probe) => {
+everyHooked("names iterators that its objects have, each for one map", async (probe) => {
   const named = (probe.totals ?? []).flatMap(({ iterator }) => iterator ?? []);
   equal(new Set(named).size, named.length);
   for (const [, bytes] of await objectsOf(probe)) {
@@ -180,7 +187,7 @@ everyProbe("names iterators that its objects have, each for one map", async (pro
   }
 });
 
-everyProbe("has each of its parameters in C, and a default that it allows", async (probe) => {
+everyHooked("has each of its parameters in C", async (probe) => {
   if (probe.parameters === undefined) return;
   const bitmaps = Object.keys(probe.bitmaps ?? {});
   for (const [{ object }, bytes] of await objectsOf(probe)) {
@@ -190,11 +197,52 @@ everyProbe("has each of its parameters in C, and a default that it allows", asyn
     deepEqual(fields.sort(), wanted.sort(), object);
     for (const bitmap of bitmaps) equal(members.get(bitmap)?.ctype, "__u64[4]");
   }
-  for (const [name, { summary, default: value, min, max }] of Object.entries(probe.parameters)) {
+});
+
+everyProbe("says what each of its parameters is, and has a default that it allows", (probe) => {
+  for (const [name, parameter] of Object.entries(probe.parameters ?? {})) {
+    const { summary, default: value, min, max, words, pattern } = parameter;
     match(summary, /^[A-Z].*[^.]$/, name);
-    if (typeof value === "boolean") continue;
-    ok(min !== undefined && max !== undefined && min <= value && value <= max, name);
+    if (typeof value === "number") {
+      ok(min !== undefined && max !== undefined && min <= value && value <= max, name);
+    } else if (typeof value === "string") {
+      ok(probe.netlink !== undefined, `${name} cannot be told to a BPF program`);
+      ok(words !== undefined || pattern !== undefined, name);
+    }
   }
+});
+
+everyListening("has a bound on events and on what waits, and a flag for each kind", (probe) => {
+  const { netlink, parameters = {} } = probe;
+  for (const name of ["events_per_second", "buffer_bytes"]) {
+    equal(typeof parameters[name]?.default, "number", name);
+  }
+  for (const { wanted } of netlink.kinds) equal(typeof parameters[wanted]?.default, "boolean");
+  const numbers = netlink.kinds.map(({ number }) => number);
+  equal(new Set(numbers).size, numbers.length);
+});
+
+everyListening("has a path for each field that a message fills, and reads any bytes", (probe) => {
+  const { fields, struct } = probe.records.record;
+  match(struct, new RegExp(`^${probe.name}_`));
+  const filled = ["at", "netns", "kind", ...Object.keys(probe.netlink.paths)];
+  deepEqual(filled.sort(), Object.keys(fields).sort());
+  const reader = new NetlinkRecords(probe);
+  const random = randomBytes(SEED);
+  let messages = 0;
+  for (let count = 0; count < RANDOM_RECORDS; count++) {
+    const bytes = new Uint8Array(160).map(() => random() % 40);
+    const kind = probe.netlink.kinds[count % probe.netlink.kinds.length];
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, bytes.length, true);
+    view.setUint16(4, kind?.type ?? 0, true);
+    view.setUint16(6, kind?.flags ?? 0, true);
+    reader.read(bytes, bytes.length, { inum: 1, cookie: 1n }, 1n, ({ record }) => {
+      messages++;
+      expectOccurrence(probe, record);
+    });
+  }
+  equal(messages, RANDOM_RECORDS);
 });
 
 everyProbe("says of each metric what it is, in its name and its help", (probe) => {
@@ -262,7 +310,9 @@ everyProbe(
   async (probe) => {
     const random = randomBytes(SEED);
     for (const schema of schemasOf(probe)) {
-      const layout = layoutOf(await readObject(probe.name, probe.name), schema.struct);
+      const layout = probe.netlink === undefined
+        ? layoutOf(await readObject(probe.name, probe.name), schema.struct)
+        : recordLayout(schema);
       const decode = decoder(schema, layout, () => new Map([[1, "WORD_ONE"]]));
       for (let count = 0; count < RANDOM_RECORDS + 2; count++) {
         const bytes = new Uint8Array(layout.size).map(() => count === 1 ? 255 : count && random());
@@ -273,13 +323,13 @@ everyProbe(
   },
 );
 
-function expectOccurrence(probe: Probe, record: EventOf<Fields>): void {
+function expectOccurrence(probe: Probe, record: Readonly<Record<string, unknown>>): void {
   const { records } = probe;
   if (records === undefined) throw new Error(`${probe.name} has no records`);
   const occurrence = records.occurrence(record);
   deepEqual(records.occurrence(record), occurrence, "the same record says the same");
   ok(records.types.includes(occurrence.type), occurrence.type);
-  match(occurrence.type, /^[A-Z][A-Z0-9_]*$/);
+  match(occurrence.type, /^(?:[A-Z][A-Z0-9_]*|Conntrack[A-Z][a-z]+)$/);
   match(occurrence.message, /^[A-Z][^\n]*[^.\n]$/);
   for (const name of Object.keys(occurrence.attributes ?? {})) match(name, /^[a-z][a-z0-9_]*$/);
   for (const value of Object.values(occurrence)) ok(value !== undefined && value !== null);

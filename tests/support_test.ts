@@ -1,4 +1,5 @@
 import { deepEqual, ok } from "node:assert/strict";
+import { existsSync } from "node:fs";
 import {
   columnOf,
   probesOn,
@@ -12,9 +13,11 @@ import { ROOT } from "./tree.ts";
 const page = Deno.readTextFileSync(new URL("docs/support.md", ROOT));
 
 Deno.test("docs/support.md has a row for every probe: 'make test-vm WRITE=1' writes it", () => {
+  // What listens on netlink has no hooks that a kernel could lack.
+  const hasHooks = (name: string) => existsSync(new URL(`probes/${name}/${name}.bpf.c`, ROOT));
   const probes = [...Deno.readDirSync(new URL("probes/", ROOT))]
     .filter(({ isDirectory }) => isDirectory).map(({ name }) => name);
-  deepEqual(probesOn(page), probes.sort());
+  deepEqual(probesOn(page).filter(hasHooks), probes.filter(hasHooks).sort());
 });
 
 Deno.test("docs/support.md names a kernel and a state in each of its cells", () => {

@@ -229,9 +229,11 @@ export function unitFindings(paths: readonly string[]): Finding[] {
     }
     const needed = [`${folder}/${name}.ts`, `${folder}/${name}_test.ts`];
     const sources = paths.filter((each) => each.startsWith(`${folder}/`) && each.endsWith(".c"));
-    if (folder.startsWith("probes/")) needed.push(`${folder}/${name}.h`);
-    if (folder.startsWith("probes/") && sources.length === 0) {
-      needed.push(`${folder}/${name}.bpf.c`);
+    // A probe that listens on netlink says in `messages.ts` what others say in C.
+    const isListening = paths.includes(`${folder}/messages.ts`);
+    if (folder.startsWith("probes/") && !isListening) {
+      needed.push(`${folder}/${name}.h`);
+      if (sources.length === 0) needed.push(`${folder}/${name}.bpf.c`);
     }
     for (const each of needed.filter((each) => !paths.includes(each))) {
       found.push({ path, line: 1, message: `has no "${each}": a unit's files bear its name` });

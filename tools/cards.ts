@@ -42,7 +42,9 @@ const ROOT = new URL("../", import.meta.url);
 export async function documentedUnits(): Promise<readonly DocumentedUnit[]> {
   const [probes, collectors] = await Promise.all([discoverProbes(), discoverCollectors()]);
   const units = await Promise.all([...probes.map(ofProbe), ...collectors.map(ofCollector)]);
-  return [...units.sort((a, b) => a.name < b.name ? -1 : 1), ofAgent()];
+  // A collector comes before the probe of its name.
+  const keyOf = ({ name, kind }: DocumentedUnit) => `${name} ${kind}`;
+  return [...units.sort((a, b) => keyOf(a) < keyOf(b) ? -1 : 1), ofAgent()];
 }
 
 async function ofProbe(probe: Probe): Promise<DocumentedUnit> {

@@ -71,7 +71,7 @@ function parameterRows({ name, probe }: DocumentedUnit): readonly (readonly stri
   return Object.entries(probe?.parameters ?? {}).map(([parameter, { summary, ...rest }]) => [
     name,
     code([parameter]),
-    `${rest.default}`,
+    rest.default === "" ? '""' : `${rest.default}`,
     summary,
   ]);
 }
@@ -93,7 +93,8 @@ function attributeRows(types: ReadonlyMap<string, TypeWords>): readonly (readonl
   }
   return Array.from(rows, ([name, { values, types: where }]) => {
     const everywhere = where.length === types.size && types.size > 1;
-    const family = where[0]?.split("_")[0];
+    const [first = ""] = where;
+    const family = first.includes("_") ? first.split("_")[0] : first.replace(/[A-Z][a-z]+$/, "");
     return [code([name]), valuesText(values), everywhere ? `all of ${family}` : code(where)];
   });
 }
@@ -106,6 +107,8 @@ function valuesText(values: ReadonlySet<Attribute>): string {
   if (typeof first === "number") return "a number";
   if (typeof first === "boolean") return code([...values].map(String));
   const words = [...values].map(String);
+  if (words.every((word) => word === "NAME")) return "who has it, as `NAMESPACE/NAME`";
+  if (words.every((word) => word.includes(":") && !word.includes(" "))) return "an address";
   if (words.some((word) => word.includes(","))) return "words, joined by `,`";
   return words.length > WORDS_MAX ? "a text" : code(words);
 }
@@ -133,6 +136,10 @@ function note(types: ReadonlyMap<string, TypeWords>, occurrence: Occurrence): vo
   words.messages.add(occurrence.message);
   const attributes = { ...occurrence.attributes };
   if ((occurrence.location ?? 0n) !== 0n) attributes["location"] = "function+0xOFFSET";
+  for (const [name, { address }] of Object.entries(occurrence.ends ?? {})) {
+    Object.assign(attributes, { [name]: address, [`${name}_port`]: 1 });
+    for (const owner of ["pod", "service", "node"]) attributes[`${name}_${owner}`] = "NAME";
+  }
   for (const [attribute, value] of Object.entries(attributes)) {
     const values = words.attributes.get(attribute) ?? new Set();
     words.attributes.set(attribute, values.add(value));

@@ -21,15 +21,18 @@ import {
 
 /** The whole page. */
 export async function metricsPage(): Promise<string> {
-  const units = (await documentedUnits()).map(section).join("\n");
+  const all = await documentedUnits();
+  const units = all.map((unit, index) => section(unit, all[index - 1])).join("\n");
   return await filled("tools/metrics_doc.md", { units });
 }
 
-function section(unit: DocumentedUnit): string {
+/** A collector and a probe of the same name share a heading. */
+function section(unit: DocumentedUnit, before: DocumentedUnit | undefined): string {
   const { name, kind, summary, byDefault, prose, metrics } = unit;
+  const heading = before?.name === name ? "" : `## ${name}\n\n`;
   const what = kind === "agent"
     ? `## The agent itself\n\n${summary}.`
-    : `## ${name}\n\n*${word(kind)}, ${byDefault.metrics ? "on" : "off"} by default.* ${summary}.`;
+    : `${heading}*${word(kind)}, ${byDefault.metrics ? "on" : "off"} by default.* ${summary}.`;
   return [
     what,
     "",

@@ -38,7 +38,7 @@ export function versionCommand(terminal: Terminal): Command {
 /** Finds out what makes up this program. */
 export async function versionFacts(): Promise<VersionFacts> {
   const names = (await discoverProbes()).flatMap((probe) =>
-    probe.hooks.map(({ object }) => [probe.name, object] as const)
+    (probe.hooks ?? []).map(({ object }) => [probe.name, object] as const)
   );
   const objects = await Promise.all(names.map(async ([probe, object]) => {
     try {

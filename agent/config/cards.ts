@@ -7,12 +7,31 @@ import type { Collector } from "../collector.ts";
 import type { Probe } from "../probe.ts";
 import type { UnitCard } from "./config.ts";
 
-/** The cards of all units, probes first. */
+/** The cards of all units, probes first. A probe and a collector of one name are one unit. */
 export function unitCards(
   probes: readonly Probe[],
   collectors: readonly Collector[],
 ): readonly UnitCard[] {
-  return [...probes.map(cardOfProbe), ...collectors.map(cardOfCollector)];
+  const units = new Map<string, UnitCard>();
+  for (const card of [...probes.map(cardOfProbe), ...collectors.map(cardOfCollector)]) {
+    const other = units.get(card.name);
+    units.set(card.name, other === undefined ? card : merged(other, card));
+  }
+  return [...units.values()];
+}
+
+function merged(one: UnitCard, other: UnitCard): UnitCard {
+  const either = (key: "gives" | "byDefault") => ({
+    metrics: one[key].metrics || other[key].metrics,
+    events: one[key].events || other[key].events,
+  });
+  return {
+    name: one.name,
+    aliases: [...new Set([...one.aliases, ...other.aliases])],
+    gives: either("gives"),
+    byDefault: either("byDefault"),
+    parameters: { ...other.parameters, ...one.parameters },
+  };
 }
 
 function cardOfProbe(probe: Probe): UnitCard {

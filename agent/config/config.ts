@@ -4,6 +4,11 @@
  * @module
  */
 
+import type { Parameter, ParameterValue } from "../probe.ts";
+
+/** What a parameter of a unit may be. */
+export type ParameterCard = Omit<Parameter, "summary">;
+
 /** Whose names `/metrics` uses: ours, or one of the predecessor's two. */
 export type NameSet = "podskoop" | "inspector" | "kubeskoop";
 
@@ -12,7 +17,7 @@ export interface UnitChoice {
   readonly metrics: boolean;
   readonly events: boolean;
   /** Values for the probe's parameters; a parameter that is absent has its default. */
-  readonly parameters: Readonly<Record<string, number | boolean>>;
+  readonly parameters: Readonly<Record<string, ParameterValue>>;
 }
 
 /** One sink, by its kind, with that kind's own settings. */
@@ -79,10 +84,5 @@ export interface UnitCard {
   readonly aliases: readonly string[];
   readonly gives: { readonly metrics: boolean; readonly events: boolean };
   readonly byDefault: { readonly metrics: boolean; readonly events: boolean };
-  readonly parameters: Readonly<
-    Record<
-      string,
-      { readonly default: number | boolean; readonly min?: number; readonly max?: number }
-    >
-  >;
+  readonly parameters: Readonly<Record<string, ParameterCard>>;
 }

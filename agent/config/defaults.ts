@@ -4,6 +4,7 @@
  * @module
  */
 import { hostname } from "node:os";
+import type { ParameterValue } from "../probe.ts";
 import type { Config, UnitCard, UnitChoice } from "./config.ts";
 
 /** Where the agent looks for its configuration when it is not told. */
@@ -46,7 +47,7 @@ export function defaultChoice(unit: UnitCard): UnitChoice {
 }
 
 /** Every parameter of a unit at its default. */
-export function defaultParameters(unit: UnitCard): Record<string, number | boolean> {
+export function defaultParameters(unit: UnitCard): Record<string, ParameterValue> {
   return Object.fromEntries(
     Object.entries(unit.parameters).map(([name, parameter]) => [name, parameter.default]),
   );

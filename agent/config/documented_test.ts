@@ -35,8 +35,12 @@ Deno.test("the page's table has every parameter of every probe, with default and
     .map(([, probe, name, value, allowed]) => `${probe} ${name} ${value} ${allowed}`);
   const actual = UNITS.flatMap((unit) =>
     Object.entries(unit.parameters).map(([name, { default: value, min, max }]) => {
-      const allowed = typeof value === "boolean" ? "true, false" : `${min} to ${max}`;
-      return `${unit.name} ${name} ${value} ${allowed}`;
+      const allowed = typeof value === "boolean"
+        ? "true, false"
+        : typeof value === "string"
+        ? "a list"
+        : `${min} to ${max}`;
+      return `${unit.name} ${name} ${value === "" ? '""' : value} ${allowed}`;
     })
   );
   assert.deepEqual(

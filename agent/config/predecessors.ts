@@ -7,6 +7,7 @@
  * @module
  */
 import * as v from "valibot";
+import type { ParameterValue } from "../probe.ts";
 import type { Config, SinkChoice, UnitCard, UnitChoice } from "./config.ts";
 import { defaultConfig, defaultParameters, SINK_BYTES_MAX, SINK_FILES_MAX } from "./defaults.ts";
 import { type Findings, isMapping, type Mapping, type Path, quoted } from "./document.ts";
@@ -216,8 +217,8 @@ class Listed {
     }
   }
 
-  #readArguments(args: unknown, at: Path, unit: UnitCard): Record<string, number | boolean> {
-    const parameters: Record<string, number | boolean> = {};
+  #readArguments(args: unknown, at: Path, unit: UnitCard): Record<string, ParameterValue> {
+    const parameters: Record<string, ParameterValue> = {};
     if (args === undefined) return parameters;
     if (!isMapping(args)) {
       this.findings.mistake(at, `it must be a mapping: current value is ${quoted(args)}`);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Config } from "./config.ts";
+import type { Config, UnitCard } from "./config.ts";
 import { defaultConfig } from "./defaults.ts";
 import { type ReadConfig, readConfig } from "./read.ts";
 import { UNITS } from "../../tests/fake_units.ts";
@@ -216,6 +216,32 @@ Deno.test("a parameter keeps its bounds and its type", () => {
   }
   const [error = ""] = errorsOf("probes: { packetloss: { stack: 1 } }");
   assert.match(error, /packetloss\.stack" .* as it must be true or false: current value is 1/);
+});
+
+Deno.test("a list has only words that it may have, or that fit", () => {
+  const lists: UnitCard = {
+    name: "heard",
+    aliases: [],
+    gives: { metrics: false, events: true },
+    byDefault: { metrics: false, events: false },
+    parameters: {
+      kinds: { default: "", words: ["one", "two"] },
+      pods: { default: "", pattern: /^[a-z]+\/[a-z*]+$/ },
+    },
+  };
+  const read = (text: string) => {
+    const result = readConfig(`probes: { heard: { events: true, ${text} } }`, FILE, [lists]);
+    return "errors" in result ? result.errors[0] : result.config.units["heard"]?.parameters;
+  };
+  assert.deepEqual(read('kinds: "two, one", pods: shop/we*'), {
+    kinds: "two, one",
+    pods: "shop/we*",
+  });
+  assert.deepEqual(read('kinds: ""'), { kinds: "", pods: "" });
+  assert.match(String(read("kinds: three")), /it must be words with commas between, of one, two/);
+  assert.match(String(read("kinds: 7")), /words with commas between, of one, two: current value/);
+  assert.match(String(read("pods: shop")), /each of which fits .*: current value is "shop"/);
+  assert.match(String(read(`pods: "${"a/b,".repeat(1_025)}"`)), /words with commas between/);
 });
 
 Deno.test("two names of one probe in one file are an error, because only one can hold", () => {

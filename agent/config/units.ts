@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { UnitCard, UnitChoice } from "./config.ts";
+import type { ParameterValue } from "../probe.ts";
+import type { ParameterCard, UnitCard, UnitChoice } from "./config.ts";
 import { defaultChoice, defaultParameters } from "./defaults.ts";
 import { type Findings, isMapping, type Mapping, type Path, quoted } from "./document.ts";
 import { meaningOf } from "./names.ts";
@@ -129,20 +130,47 @@ export function checkParameter(
   at: Path,
   unit: UnitCard,
   findings: Findings,
-): said is number | boolean {
+): said is ParameterValue {
   const parameter = Object.hasOwn(unit.parameters, key) ? unit.parameters[key] : undefined;
   if (parameter === undefined) {
     findings.mistake(at, `${unit.name} has no such key: ${suggestion(key, keysOf(unit))}`);
     return false;
   }
-  const { min = 0, max = Number.MAX_SAFE_INTEGER } = parameter;
-  const fits = typeof parameter.default === "boolean"
-    ? typeof said === "boolean"
-    : typeof said === "number" && Number.isInteger(said) && said >= min && said <= max;
-  if (fits) return true;
-  const what = typeof parameter.default === "boolean"
-    ? "true or false"
-    : `a whole number from ${min} to ${max}`;
+  if (fits(said, parameter)) return true;
+  const what = wanted(parameter);
   findings.mistake(at, `it must be ${what}: current value is ${quoted(said)}`);
   return false;
+}
+
+function fits(said: unknown, { default: usual, ...bounds }: ParameterCard): boolean {
+  if (typeof usual === "boolean") return typeof said === "boolean";
+  if (typeof usual === "string") {
+    const { words, pattern } = bounds;
+    return typeof said === "string" && said.length <= LIST_MAX &&
+      listed(said).every((word) =>
+        (words?.includes(word) ?? true) && (pattern?.test(word) ?? true)
+      );
+  }
+  const { min = 0, max = Number.MAX_SAFE_INTEGER } = bounds;
+  return typeof said === "number" && Number.isInteger(said) && said >= min && said <= max;
+}
+
+/** Characters of a list of words. */
+const LIST_MAX = 4_096;
+
+function listed(text: string): readonly string[] {
+  return text.split(",").map((word) => word.trim()).filter((word) => word !== "");
+}
+
+function wanted({ default: usual, ...bounds }: ParameterCard): string {
+  if (typeof usual === "boolean") return "true or false";
+  if (typeof usual === "number") {
+    const { min = 0, max = Number.MAX_SAFE_INTEGER } = bounds;
+    return `a whole number from ${min} to ${max}`;
+  }
+  const { words, pattern } = bounds;
+  const which = words === undefined
+    ? `each of which fits ${pattern?.source ?? "anything"}`
+    : `of ${words.join(", ")}`;
+  return `words with commas between, ${which}`;
 }

@@ -49,6 +49,12 @@ export interface Occurrence {
   readonly interface?: string;
   readonly process?: { readonly pid: number; readonly comm: string };
   readonly attributes?: Readonly<Record<string, Attribute>>;
+  /**
+   * Further ends, such as those of the replies where addresses are translated. Each becomes
+   * attributes that begin with its key: `KEY`, the address, `KEY_port`, and `KEY_pod`,
+   * `KEY_service` or `KEY_node`, if it is known who has it.
+   */
+  readonly ends?: Readonly<Record<string, Endpoint>>;
   /** Kernel addresses, innermost first; the agent turns them into `symbol+0xOFFSET`. */
   readonly stack?: readonly bigint[];
   /** A kernel address that the agent turns into the attribute `location`. */

@@ -25,6 +25,9 @@ const LIBC = Deno.dlopen(
     send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
     recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
     poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
+    epoll_create1: { parameters: ["i32"], result: "i32" },
+    epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
+    epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
     name_to_handle_at: {
       parameters: ["i32", "buffer", "buffer", "buffer", "i32"],
       result: "i32",
@@ -66,6 +69,7 @@ export const EAGAIN = 11;
 export const EACCES = 13;
 export const EINVAL = 22;
 export const EFBIG = 27;
+export const ENOBUFS = 105;
 
 const errnoBytes = buffer(4);
 
@@ -435,4 +439,112 @@ export function socketState(descriptor: number): "nothing" | "readable" | "writa
   }
   if ((events & POLLIN) !== 0) return "readable";
   return (events & POLLOUT) !== 0 ? "writable" : "nothing";
+}
+
+const SO_RCVBUF = 8;
+const SO_RCVBUFFORCE = 33;
+const SO_MEMINFO = 55;
+/** `SK_MEMINFO_DROPS` (include/uapi/linux/sock_diag.h), and how many figures there are. */
+const MEMORY_DROPS = 8;
+const MEMORY_FIGURES = 9;
+const SOL_NETLINK = 270;
+const NETLINK_ADD_MEMBERSHIP = 1;
+const NETLINK_DROP_MEMBERSHIP = 2;
+const optionBytes = buffer(4);
+
+function setOption(descriptor: number, level: number, option: number, value: number): number {
+  new DataView(optionBytes.buffer).setInt32(0, value, true);
+  return LIBC.setsockopt(descriptor, level, option, optionBytes, 4) < 0 ? failed() : 0;
+}
+
+/**
+ * A netlink socket of the calling thread's namespace, whose reads do not wait, that has joined the
+ * groups and keeps at most so many bytes; a descriptor, or a failure.
+ */
+export function openListeningSocket(
+  protocol: number,
+  groups: readonly number[],
+  bytes: number,
+): number {
+  const type = SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK;
+  const descriptor = LIBC.socket(AF_NETLINK, type, protocol);
+  if (descriptor < 0) return failed();
+  setReceiveBuffer(descriptor, bytes);
+  const failure = listening(descriptor, groups);
+  if (failure === 0) return descriptor;
+  close(descriptor);
+  return failure;
+}
+
+/**
+ * The kernel chooses the socket's number. One without is never sent anything, as it is taken for
+ * the sender, the kernel, whose number is 0.
+ */
+function listening(descriptor: number, groups: readonly number[]): number {
+  const address = buffer(12);
+  address[0] = AF_NETLINK;
+  if (LIBC.bind(descriptor, address, address.length) < 0) return failed();
+  for (const group of groups) {
+    const joined = setMembership(descriptor, group, true);
+    if (joined < 0) return joined;
+  }
+  return 0;
+}
+
+/** Joins or leaves a multicast group of netlink; 0, or a failure. */
+export function setMembership(descriptor: number, group: number, member: boolean): number {
+  const option = member ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP;
+  return setOption(descriptor, SOL_NETLINK, option, group);
+}
+
+/** Bounds what a socket keeps for its reader. The kernel doubles what it is told (socket(7)). */
+export function setReceiveBuffer(descriptor: number, bytes: number): void {
+  const half = Math.floor(bytes / 2);
+  if (setOption(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, half) < 0) {
+    setOption(descriptor, SOL_SOCKET, SO_RCVBUF, half);
+  }
+}
+
+const memoryBytes = buffer(MEMORY_FIGURES * 4);
+const memoryLength = buffer(4);
+
+/** Messages that found no room in a socket, since it was opened. */
+export function socketDrops(descriptor: number): number {
+  memoryLength[0] = memoryBytes.length;
+  memoryBytes.fill(0);
+  LIBC.getsockopt(descriptor, SOL_SOCKET, SO_MEMINFO, memoryBytes, memoryLength);
+  return u32(memoryBytes, MEMORY_DROPS * 4);
+}
+
+const EPOLL_CLOEXEC = 0o2000000;
+const EPOLL_CTL_ADD = 1;
+/** `struct epoll_event`: u32 events, u64 data; without padding on x86-64 only. */
+const POLL_EVENT_BYTES = Deno.build.arch === "aarch64" ? 16 : 12;
+const POLL_DATA_AT = POLL_EVENT_BYTES - 8;
+/** Descriptors that one look tells of; the kernel tells of others at the next. */
+const READY_MAX = 64;
+const readyBytes = buffer(READY_MAX * POLL_EVENT_BYTES);
+
+/** A set of descriptors to wait for: an epoll(7) descriptor, or a failure. */
+export function openPoll(): number {
+  const descriptor = LIBC.epoll_create1(EPOLL_CLOEXEC);
+  return descriptor < 0 ? failed() : descriptor;
+}
+
+/** Adds a descriptor that is to be read; it leaves the set when it is closed. */
+export function pollFor(poll: number, descriptor: number): number {
+  const event = buffer(POLL_EVENT_BYTES);
+  event[0] = POLLIN;
+  new DataView(event.buffer).setUint32(POLL_DATA_AT, descriptor, true);
+  return LIBC.epoll_ctl(poll, EPOLL_CTL_ADD, descriptor, event) < 0 ? failed() : 0;
+}
+
+/** The descriptors that have something to read, at most `READY_MAX` of them. Never waits. */
+export function readyOf(poll: number): readonly number[] {
+  const count = LIBC.epoll_wait(poll, readyBytes, READY_MAX, 0);
+  if (count <= 0) return [];
+  return Array.from(
+    { length: count },
+    (_, index) => u32(readyBytes, index * POLL_EVENT_BYTES + POLL_DATA_AT),
+  );
 }

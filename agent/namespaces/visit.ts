@@ -5,6 +5,9 @@
  */
 import type { Interface } from "./netlink.ts";
 
+/** Where in `progress` the sockets begin. */
+export const PROGRESS_SOCKETS = 2;
+
 /** A namespace to enter. */
 export interface Target {
   readonly inum: number;
@@ -14,9 +17,18 @@ export interface Target {
   readonly paths: readonly string[];
 }
 
+/** A netlink socket to open in a namespace. */
+export interface Listening {
+  readonly protocol: number;
+  readonly groups: readonly number[];
+  readonly bytes: number;
+}
+
 /**
  * One slice of work. The Worker keeps the first number of `progress` at the index of the target
- * that it is in, and makes the second 1 when it is done.
+ * that it is in, and makes the second 1 when it is done. From the third on is, for each target, the
+ * descriptor of the socket opened there, or the failure: it is the process's, so nobody may lose it
+ * with a Worker that does not answer.
  */
 export interface Order {
   readonly id: number;
@@ -24,6 +36,7 @@ export interface Order {
   /** Paths below `/proc/PID`, such as `net/snmp`. */
   readonly files: readonly string[];
   readonly interfaces: boolean;
+  readonly listening?: Listening;
   readonly progress: SharedArrayBuffer;
 }
 

@@ -6,9 +6,16 @@
  */
 import { log } from "../log.ts";
 import type { Outcome } from "../outcome.ts";
-import { ENOENT, errorName } from "./libc.ts";
+import { close, ENOENT, errorName } from "./libc.ts";
 import type { Interface } from "./netlink.ts";
-import type { Answer, Order, Target, Visit } from "./visit.ts";
+import {
+  type Answer,
+  type Listening,
+  type Order,
+  PROGRESS_SOCKETS,
+  type Target,
+  type Visit,
+} from "./visit.ts";
 
 /** Namespaces of one order: few enough that the answer is taken apart within a few milliseconds. */
 export const SLICE_TARGETS_MAX = 32;
@@ -33,6 +40,8 @@ export interface Sight {
   /** Why a file that is there could not be read. */
   readonly errors: Readonly<Record<string, string>>;
   readonly interfaces?: readonly Interface[];
+  /** The socket that was to be opened: its descriptor, which is the caller's to close. */
+  readonly socket?: number;
 }
 
 /** What came of a visit: what was seen, that the namespace is gone, or why it could not be read. */
@@ -45,6 +54,7 @@ export type VisitResult =
 export interface Wanted {
   readonly files: readonly string[];
   readonly interfaces: boolean;
+  readonly listening?: Listening;
 }
 
 const decoder = new TextDecoder();
@@ -133,11 +143,14 @@ export class NamespaceVisitor {
         for (const target of left) results.set(target, NOT_VISITED);
         return;
       }
-      const progress = new SharedArrayBuffer(8);
+      const progress = new SharedArrayBuffer(4 * (PROGRESS_SOCKETS + left.length));
       const answer = await this.#order(left, wanted, progress, milliseconds);
       if (typeof answer !== "string") {
-        this.#unpack(left, wanted, answer, results);
+        this.#unpack(left, wanted, answer, results, new Int32Array(progress, 4 * PROGRESS_SOCKETS));
         return;
+      }
+      for (const socket of new Int32Array(progress, 4 * PROGRESS_SOCKETS)) {
+        if (socket > 0) close(socket);
       }
       const culprit = left[Atomics.load(new Int32Array(progress), 0)];
       left = left.filter((target) => target !== culprit);
@@ -169,7 +182,7 @@ export class NamespaceVisitor {
 
   #order(
     targets: readonly Target[],
-    { files, interfaces }: Wanted,
+    { files, interfaces, listening }: Wanted,
     progress: SharedArrayBuffer,
     milliseconds: number,
   ): Promise<Answer | string> {
@@ -178,7 +191,8 @@ export class NamespaceVisitor {
     }
     const worker = this.#worker ?? this.#start();
     const id = ++this.#lastId;
-    const order: Order = { id, targets, files, interfaces, progress };
+    const more = listening === undefined ? {} : { listening };
+    const order: Order = { id, targets, files, interfaces, progress, ...more };
     return new Promise((resolve) => {
       const onTime = () => {
         // Done, and only the message has not come in: the main thread was busy.
@@ -232,15 +246,18 @@ export class NamespaceVisitor {
 
   #unpack(
     targets: readonly Target[],
-    { files }: Wanted,
+    { files, listening }: Wanted,
     { visits, bytes }: Answer,
     results: Map<Target, VisitResult>,
+    sockets: Int32Array,
   ): void {
     let at = 0;
     let problem: string | undefined;
     for (const [index, target] of targets.entries()) {
       const visit: Visit | typeof NOT_VISITED = visits[index] ?? NOT_VISITED;
+      const socket = sockets[index] ?? 0;
       if (visit.state !== "read") {
+        if (socket > 0) close(socket);
         if (visit.state === "failed") problem = visit.because;
         results.set(target, visit);
         continue;
@@ -258,7 +275,10 @@ export class NamespaceVisitor {
         }
       }
       const { cookie, interfaces } = visit;
-      const more = interfaces === undefined ? {} : { interfaces };
+      const more = {
+        ...(interfaces === undefined ? {} : { interfaces }),
+        ...(listening === undefined ? {} : { socket }),
+      };
       const sight = { cookie, files: texts, errors, ...more };
       results.set(target, { state: "read", sight });
     }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { setLevel } from "../log.ts";
+import { close, socketDrops } from "./libc.ts";
 import { inumOf } from "./processes.ts";
 import { NamespaceVisitor } from "./visitor.ts";
 
@@ -20,6 +21,29 @@ Deno.test("a visit brings files, devices and cookie of a namespace", async () =>
     const lo = interfaces.find(({ name }) => name === "lo");
     assert.deepEqual([lo?.loopback, lo?.index], [true, 1]);
     assert.deepEqual(visitor.outcome(), { state: "working" });
+  } finally {
+    visitor.close();
+  }
+});
+
+Deno.test("a visit opens a socket in the namespace that hears its multicasts", async () => {
+  const visitor = new NamespaceVisitor();
+  try {
+    // NETLINK_ROUTE's group of neighbours, RTNLGRP_NEIGH, which takes no privilege.
+    const listening = { protocol: 0, groups: [3], bytes: 65_536 };
+    const gone = { inum: 1, cookie: 0n, paths: ["/proc/0/ns/net"] };
+    const results = await visitor.visit([gone, target], { ...wanted, listening }, 2000);
+    const [first, second] = results;
+    assert.equal(first?.state, "gone");
+    assert.ok(second?.state === "read");
+    const { socket = -1 } = second.sight;
+    assert.ok(socket > 0);
+    assert.match(Deno.readLinkSync(`/proc/self/fd/${socket}`), /^socket:/);
+    assert.equal(socketDrops(socket), 0);
+    close(socket);
+    const refused = { protocol: 0, groups: [9_999], bytes: 65_536 };
+    const [third] = await visitor.visit([target], { ...wanted, listening: refused }, 2000);
+    assert.ok(third?.state === "read" && (third.sight.socket ?? 0) < 0);
   } finally {
     visitor.close();
   }

@@ -18,12 +18,13 @@ import {
   ESRCH,
   netnsCookie,
   open,
+  openListeningSocket,
   readBytes,
   readLink,
 } from "./libc.ts";
 import { type Interface, readInterfaces } from "./netlink.ts";
 import { isTable, readTable } from "./netlink_tables.ts";
-import type { Answer, Order, Target, Visit } from "./visit.ts";
+import { type Answer, type Order, PROGRESS_SOCKETS, type Target, type Visit } from "./visit.ts";
 
 const SELF = "/proc/thread-self";
 
@@ -91,12 +92,16 @@ function enter(target: Target): true | Visit {
   return { state: "failed", inum: target.inum, because };
 }
 
-function visit(target: Target, order: Order): Visit {
+function visit(target: Target, order: Order, opened: (socket: number) => void): Visit {
   const entered = enter(target);
   if (entered !== true) return entered;
   const cookie = netnsCookie();
   if (target.cookie !== 0n && cookie !== 0n && cookie !== target.cookie) {
     return { state: "gone", inum: target.inum };
+  }
+  if (order.listening !== undefined) {
+    const { protocol, groups, bytes } = order.listening;
+    opened(openListeningSocket(protocol, groups, bytes));
   }
   let interfaces: readonly Interface[] | undefined;
   if (order.interfaces) interfaces = readInterfaces();
@@ -121,7 +126,9 @@ function carryOut(order: Order): Answer {
   const visits = order.targets.map((target, index): Visit => {
     Atomics.store(progress, 0, index);
     try {
-      return visit(target, order);
+      return visit(target, order, (socket) => {
+        Atomics.store(progress, PROGRESS_SOCKETS + index, socket);
+      });
     } catch (error) {
       const because = error instanceof Error ? error.message : String(error);
       return { state: "failed", inum: target.inum, because };

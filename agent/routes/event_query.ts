@@ -89,16 +89,19 @@ export function filterOf(query: PageQuery, now: number): EventFilter {
   };
 }
 
-/** Types as the predecessor's documents misprint them. */
-const MISPRINTS: ReadonlyMap<string, string> = new Map([
+/** Types as the predecessor's documents misprint them, and the few that have small letters. */
+const SPELLINGS: ReadonlyMap<string, string> = new Map([
   ["TCP_NOSOCK", "TCPRESET_NOSOCK"],
   ["RTKERNEL_SLOW", "TXKERNEL_SLOW"],
+  ["CONNTRACKNEW", "ConntrackNew"],
+  ["CONNTRACKUPDATE", "ConntrackUpdate"],
+  ["CONNTRACKDESTROY", "ConntrackDestroy"],
 ]);
 
 /** The type that is asked for. */
 function typeOf(word: string): string {
   const type = word.toUpperCase();
-  return MISPRINTS.get(type) ?? type;
+  return SPELLINGS.get(type) ?? type;
 }
 
 const UNITS: Readonly<Record<string, number>> = {

@@ -82,3 +82,8 @@ Deno.test("types that the predecessor's documents misprint stand for the right o
   const query = readQuery(pageQuery, { type: ["tcp_nosock,RTKERNEL_SLOW", "PACKETLOSS"] });
   assert.deepEqual(filterOf(query, 0).type, ["TCPRESET_NOSOCK", "TXKERNEL_SLOW", "PACKETLOSS"]);
 });
+
+Deno.test("types that have small letters are found however they are written", () => {
+  const query = readQuery(pageQuery, { type: ["conntracknew", "ConntrackDestroy"] });
+  assert.deepEqual(filterOf(query, 0).type, ["ConntrackNew", "ConntrackDestroy"]);
+});

@@ -155,7 +155,11 @@ export interface SeenEvent {
   readonly pod?: { readonly kind: string; readonly namespace: string; readonly name: string };
   readonly source?: SeenEnd;
   readonly destination?: SeenEnd;
-  readonly network: { readonly transport?: string; readonly interface?: string };
+  readonly network: {
+    readonly transport?: string;
+    readonly type?: "ipv4" | "ipv6";
+    readonly interface?: string;
+  };
   readonly process?: { readonly pid: number; readonly comm: string };
   readonly attributes: Readonly<Record<string, string | number | boolean>>;
   readonly message?: string;
