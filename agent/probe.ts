@@ -102,7 +102,7 @@ export interface Totals<K extends Fields = Fields, V extends Fields = Fields> {
   /**
    * The field of the key with the far end's address: the agent finds out whose it is, for the
    * labels `remote_kind`, `remote_namespace` and `remote_name`. The probe's parameters `names`,
-   * `ipv4_prefix` and `ipv6_prefix` say how much they tell.
+   * `workloads`, `ipv4_prefix` and `ipv6_prefix` say how much they tell.
    */
   readonly remote?: keyof K & string;
   /**

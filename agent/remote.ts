@@ -13,13 +13,15 @@ export const REMOTE_LABELS = ["remote_kind", "remote_namespace", "remote_name"] 
 /** One of them. */
 export type RemoteLabel = typeof REMOTE_LABELS[number];
 
-/** Their values: `pod`, `service`, `node` or `network`, and its name. */
+/** Their values: `pod`, `workload`, `service`, `node` or `network`, and its name. */
 export type Remote = Readonly<Record<RemoteLabel, string>>;
 
 /** How much is said of an address. */
 export interface RemoteDetail {
   /** Whether pods, services and nodes are named; without, there are only networks. */
   readonly names: boolean;
+  /** Whether a pod is told by what made it, where that is known: `Deployment/web`. */
+  readonly workloads: boolean;
   /** Bits of an address that make its network. */
   readonly ipv4Prefix: number;
   readonly ipv6Prefix: number;
@@ -32,7 +34,12 @@ export function remoteOf(
   detail: RemoteDetail,
 ): Remote {
   if (detail.names) {
-    if (owner?.pod !== undefined) return labels("pod", owner.pod.namespace, owner.pod.name);
+    if (owner?.pod !== undefined) {
+      const { namespace, name, workload } = owner.pod;
+      return detail.workloads && workload !== undefined
+        ? labels("workload", namespace, workload)
+        : labels("pod", namespace, name);
+    }
     if (owner?.service !== undefined) {
       return labels("service", owner.service.namespace, owner.service.name);
     }

@@ -1,7 +1,7 @@
 import { deepEqual, equal, notEqual } from "node:assert/strict";
 import { networkOf, RemoteNames, remoteOf } from "./remote.ts";
 
-const DETAIL = { names: true, ipv4Prefix: 20, ipv6Prefix: 44 };
+const DETAIL = { names: true, workloads: false, ipv4Prefix: 20, ipv6Prefix: 44 };
 
 Deno.test("an address in a network keeps its first bits and no other", () => {
   equal(networkOf("10.1.191.3", DETAIL), "10.1.176.0/20");
@@ -35,4 +35,18 @@ Deno.test("a far end has its name, a pod's before a service's before a node's", 
   deepEqual(of(undefined), named("network", "", "10.1.0.0/20"));
   const without = remoteOf("10.1.2.3", { pod }, { ...DETAIL, names: false });
   deepEqual(without, named("network", "", "10.1.0.0/20"));
+});
+
+Deno.test("a far end is its workload on request, and a pod without one is itself", () => {
+  const detail = { ...DETAIL, workloads: true };
+  const pod = { namespace: "shop", name: "cart-7", workload: "Deployment/cart" };
+  deepEqual(remoteOf("10.1.2.3", { pod }, detail), {
+    remote_kind: "workload",
+    remote_namespace: "shop",
+    remote_name: "Deployment/cart",
+  });
+  equal(remoteOf("10.1.2.3", { pod }, DETAIL).remote_name, "cart-7");
+  const { workload: _, ...alone } = pod;
+  equal(remoteOf("10.1.2.3", { pod: alone }, detail).remote_kind, "pod");
+  equal(remoteOf("10.1.2.3", { pod }, { ...detail, names: false }).remote_kind, "network");
 });

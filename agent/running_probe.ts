@@ -386,6 +386,7 @@ export class RunningProbe {
   #detail(): RemoteDetail {
     return {
       names: this.#parameter("names") === true,
+      workloads: this.#parameter("workloads") === true,
       ipv4Prefix: Number(this.#parameter("ipv4_prefix")),
       ipv6Prefix: Number(this.#parameter("ipv6_prefix")),
     };

@@ -44,5 +44,22 @@ export async function unitLines(): Promise<readonly UnitLine[]> {
       })
     ),
   ];
-  return lines.toSorted((a, b) => a.card.name < b.card.name ? -1 : 1);
+  const units = new Map<string, UnitLine>();
+  for (const line of lines) {
+    const other = units.get(line.card.name);
+    units.set(line.card.name, other === undefined ? line : together(other, line));
+  }
+  return [...units.values()].sort((a, b) => a.card.name < b.card.name ? -1 : 1);
+}
+
+/** A probe and the collector of its name are one unit. */
+function together(probe: UnitLine, collector: UnitLine): UnitLine {
+  const [first = "", ...rest] = probe.summary;
+  return {
+    card: probe.card,
+    kind: probe.kind,
+    summary: `${collector.summary}; ${first.toLowerCase()}${rest.join("")}`,
+    metrics: [...collector.metrics, ...probe.metrics],
+    types: [...collector.types, ...probe.types],
+  };
 }

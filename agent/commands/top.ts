@@ -41,7 +41,9 @@ export function topCommand(terminal: Terminal): Command {
   const names = FIGURE_NAMES.join(", ");
   const command = withClientOptions(
     new Command("top")
-      .description("live table of each pod's traffic, drops, retransmissions and resets")
+      .description(
+        "live table of each pod's traffic, drops, retransmissions, resets and slow reads",
+      )
       .option("--pod <name>", "only this pod, as NAMESPACE/NAME or NAME; host is the node itself")
       .option("--interval <seconds>", "time between readings", parseInterval, INTERVAL_SECONDS)
       .addOption(
@@ -83,6 +85,7 @@ const LETTERS: Readonly<Record<string, Figure>> = {
   d: "drops",
   r: "retransmits",
   s: "resets",
+  w: "slow",
 };
 
 async function live(client: AgentClient, options: TopOptions, terminal: Terminal): Promise<void> {
@@ -136,7 +139,7 @@ async function read(client: AgentClient): Promise<Reading> {
 /** Figures a second have no meaning beyond the third digit after the point. */
 function rounded(row: Row): Record<string, string | number> {
   return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [
+    Object.entries(row).filter(([, value]) => !Number.isNaN(value)).map(([name, value]) => [
       name,
       typeof value === "number" ? Math.round(value * 1_000) / 1_000 : value,
     ]),

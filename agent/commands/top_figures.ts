@@ -38,14 +38,28 @@ export const FIGURES = {
     help: "TCP resets sent and received a second",
     of: ["podskoop_tcpreset_resets_total"],
   },
+  /** Only while `socketlatency` is on, which it is not by default. */
+  slow: {
+    title: "SLOW/s",
+    help: "reads a second of what had waited for more than 100 ms, while socketlatency is on",
+    of: ["podskoop_socketlatency_above_100ms_total"],
+    where: { label: "operation", value: "read" },
+  },
 } as const satisfies Readonly<
-  Record<string, { title: string; help: string; of: readonly string[] }>
+  Record<string, {
+    title: string;
+    help: string;
+    of: readonly string[];
+    where?: { label: string; value: string };
+  }>
 >;
 
 /** A column's name, as `--sort` takes it. */
 export type Figure = keyof typeof FIGURES;
 
-const NAMES: readonly Figure[] = ["rx", "tx", "packets", "drops", "retransmits", "resets"];
+const NAMES: readonly Figure[] = [
+  ...["rx", "tx", "packets", "drops", "retransmits", "resets", "slow"] as const,
+];
 const KEYS = new Map<string, Figure>(
   NAMES.flatMap((name) => FIGURES[name].of.map((metric) => [metric, name] as const)),
 );
@@ -59,6 +73,7 @@ export function figureOf(name: string): Figure | undefined {
   return NAMES.find((each) => each === name);
 }
 
+/** NaN where the agent has no such counter: nobody counts it, which is not the same as none. */
 type Figures = Record<Figure, number>;
 
 /** The counters of each pod at one moment. */
@@ -86,17 +101,26 @@ export function readingOf(text: string, at: number): Reading {
   for (const { name, labels, value } of readSamples(text, WANTED)) {
     const figure = KEYS.get(name);
     const { namespace = "", pod = "" } = labels;
-    if (figure === undefined || !Number.isFinite(value)) continue;
+    if (figure === undefined || !Number.isFinite(value) || !isOf(figure, labels)) continue;
     const key = `${namespace}\n${pod}`;
     const entry = pods.get(key) ?? { namespace, pod, figures: zeros() };
-    entry.figures[figure] += value;
+    entry.figures[figure] = known(entry.figures[figure]) + value;
     pods.set(key, entry);
   }
   return { at, pods };
 }
 
+function isOf(figure: Figure, labels: Readonly<Record<string, string>>): boolean {
+  const card = FIGURES[figure];
+  return !("where" in card) || labels[card.where.label] === card.where.value;
+}
+
+function known(value: number): number {
+  return Number.isNaN(value) ? 0 : value;
+}
+
 function zeros(): Figures {
-  return { rx: 0, tx: 0, packets: 0, drops: 0, retransmits: 0, resets: 0 };
+  return { rx: 0, tx: 0, packets: 0, drops: 0, retransmits: 0, resets: 0, slow: NaN };
 }
 
 /**
@@ -109,7 +133,7 @@ export function rows(before: Reading, after: Reading): Row[] {
     const old = before.pods.get(key)?.figures ?? zeros();
     const row: Row = { namespace, pod, ...zeros() };
     for (const name of NAMES) {
-      row[name] = Math.max(0, figures[name] - old[name]) / seconds;
+      row[name] = Math.max(0, figures[name] - known(old[name])) / seconds;
     }
     return row;
   });
@@ -118,7 +142,7 @@ export function rows(before: Reading, after: Reading): Row[] {
 /** The rows that are wanted, the greatest first; names decide between equals. */
 export function sorted(all: readonly Row[], by: Figure, pod?: string): Row[] {
   return all.filter((row) => pod === undefined || isPod(row, pod)).toSorted((a, b) =>
-    b[by] - a[by] || compare(a.namespace, b.namespace) || compare(a.pod, b.pod)
+    known(b[by]) - known(a[by]) || compare(a.namespace, b.namespace) || compare(a.pod, b.pod)
   );
 }
 
@@ -140,9 +164,12 @@ export function figureTable(
   by: Figure | undefined,
   terminal: Pick<Terminal, "columns" | "colour">,
 ): string {
+  const names = NAMES.filter((name) =>
+    name !== "slow" || name === by || shown.some((row) => !Number.isNaN(row[name]))
+  );
   const columns: Column[] = [
     { title: "POD", cut: true },
-    ...NAMES.map((name): Column => ({
+    ...names.map((name): Column => ({
       title: FIGURES[name].title + (name === by ? "↓" : ""),
       align: "right",
       ...(name === "drops" || name === "resets"
@@ -152,15 +179,16 @@ export function figureTable(
   ];
   return table(
     columns,
-    shown.map((row) => [nameOf(row), ...NAMES.map((name) => shortNumber(row[name]))]),
+    shown.map((row) => [nameOf(row), ...names.map((name) => shortNumber(row[name]))]),
     terminal,
   );
 }
 
 const STEPS = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]] as const;
 
-/** At most five characters: `0`, `0.3`, `17`, `1.2k`, `340M`. */
+/** At most five characters: `0`, `0.3`, `17`, `1.2k`, `340M`; `-` for what is not known. */
 export function shortNumber(value: number): string {
+  if (Number.isNaN(value)) return "-";
   if (value === 0) return "0";
   if (value < 0.05) return "~0";
   if (value < 9.95) return value.toFixed(1).replace(/\.0$/, "");

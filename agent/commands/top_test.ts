@@ -93,11 +93,38 @@ Deno.test("numbers take at most five characters", () => {
 Deno.test("the table fits 80 columns with the longest name of a pod, made printable", () => {
   const pod = `\x1b[31m${"x".repeat(300)}`;
   const row = { namespace: "shop", pod, rx: 3.4e8, tx: 1, packets: 2, drops: 3, retransmits: 4 };
-  const text = figureTable([{ ...row, resets: 5 }], "drops", { columns: 80, colour: false });
+  const text = figureTable([{ ...row, resets: 5, slow: NaN }], "drops", {
+    columns: 80,
+    colour: false,
+  });
   const [heading = "", line = ""] = text.split("\n");
   assert.equal([...line].length, 80);
   assert.match(heading, /^POD +RX B\/s +TX B\/s +PKT\/s +DROP\/s↓ +RTX\/s +RST\/s$/);
   assert.match(line, /^shop\/\?\[31mx+… +340M +1 +2 +3 +4 +5$/);
+});
+
+Deno.test("slow reads are shown where somebody counts them, and never slow writes", () => {
+  const slow = (reads: number, writes: number) =>
+    ["read", "write"].map((operation) =>
+      `podskoop_socketlatency_above_100ms_total{namespace="a",pod="x",operation="${operation}"} ` +
+      `${operation === "read" ? reads : writes}\n`
+    ).join("");
+  const plain = exposition({ "a/x": [1, 1, 0], "a/y": [1, 1, 0] });
+  const without = rows(readingOf(plain, 0), readingOf(plain, 1_000));
+  assert.doesNotMatch(figureTable(without, "rx", { columns: 80, colour: false }), /SLOW/);
+  const all = rows(readingOf(plain, 0), readingOf(plain + slow(17, 5), 1_000));
+  assert.deepEqual(sorted(all, "slow").map(({ pod, slow }) => [pod, slow]), [["x", 17], [
+    "y",
+    NaN,
+  ]]);
+  const [head = "", first = "", second = ""] = figureTable(
+    sorted(all, "slow"),
+    "slow",
+    { columns: 80, colour: false },
+  ).split("\n");
+  assert.match(head, / SLOW\/s↓$/);
+  assert.match(first, /^a\/x .* 17$/);
+  assert.match(second, /^a\/y .* -$/);
 });
 
 Deno.test("a frame overwrites each line, clears what is left, and never scrolls", () => {
@@ -123,5 +150,6 @@ Deno.test("one table is printed where nobody looks, and JSON on request", async 
   const [only, ...others] = JSON.parse(json.stdout);
   assert.deepEqual(others, []);
   assert.equal(only.pod, "cart");
+  assert.equal("slow" in only, false);
   assert(only.rx > 1e6 && only.rx < 6e6, only.rx);
 });

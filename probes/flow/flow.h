@@ -54,9 +54,9 @@ struct flow_parameters {
 	__u32 ipv6_prefix;
 	__u32 idle_seconds; /* likewise, for entries that nobody uses */
 	__u8 names;         /* likewise */
+	__u8 workloads;     /* likewise */
 	__u8 ports;
 	__u8 ready;
-	__u8 pad;
 };
 
 _Static_assert(sizeof(struct flow_key) == 40, "flow_key must have no hidden padding");

@@ -9,7 +9,8 @@
  * `ip`.
  *
  * The far end is a pod, service or node whose address is known (`remote_kind`), else the network of
- * the address. `port`, on request, is the smaller one of the two, the server's as a rule.
+ * the address. With `workloads` a pod is told by what made it (`Deployment/web`), so that a rollout
+ * makes no new series; who made it, the Kubernetes API tells. `port`, on request, is the smaller one of the two, the server's as a rule.
  *
  * An address that nobody used for two minutes (`idle_seconds`) makes room in the kernel's table;
  * the sums keep what it had counted. Where the table is full all the same, packets are counted by
@@ -34,6 +35,10 @@ export default defineProbe({
     names: {
       summary: "Whether known far ends are told by name; without, all are told by network",
       default: true,
+    },
+    workloads: {
+      summary: "Whether a far end that is a pod is told by what made it, such as a Deployment",
+      default: false,
     },
     ports: { summary: "Whether traffic is told apart by the server's port", default: false },
     idle_seconds: {

@@ -70,7 +70,7 @@ Deno.test("both ends of an event have the names that the Kubernetes API gives", 
   const config = `
 kubernetes: { scope: cluster, kubeconfig: "${fake.kubeconfig()}" }
 metrics: { additionalLabels: ["app=\${labels:app}"] }
-probes: { tcpreset: true }
+probes: { tcpreset: true, flow: { metrics: true, workloads: true } }
 `;
   await using agent = await AgentUnderTest.start({ config });
   const source = await eventually(() => kubernetes(agent), ({ state }) => state === "Running");
@@ -96,6 +96,17 @@ probes: { tcpreset: true }
   const labels = { namespace: "shop", pod: "web-1", app: "web", kind: "receive" };
   const counted = async () => (await agent.metrics()).sum("podskoop_tcpreset_resets_total", labels);
   assert.equal(await eventually(counted, (value) => value === 18), 18);
+
+  // SYN and its answer, each a packet. A service is no pod, and has no workload.
+  const far = { remote_kind: "workload", remote_namespace: "shop", remote_name: "Job/far-1" };
+  const service = { remote_kind: "service", remote_namespace: "shop", remote_name: "six" };
+  for (const [remote, packets] of [[far, 7], [service, 11]] as const) {
+    for (const direction of ["sent", "received"]) {
+      const wanted = { namespace: "shop", pod: "web-1", protocol: "tcp", direction, ...remote };
+      const look = async () => (await agent.metrics()).sum("podskoop_flow_packets_total", wanted);
+      assert.equal(await eventually(look, (value) => value === packets), packets);
+    }
+  }
 
   // Without the API the pod keeps its name, and the status says how old it is.
   fake.token = "another";
