@@ -199,7 +199,7 @@ Deno.test("a kind that is not wanted is no event, and none wanted needs no socke
   listener.stop(() => {}, NOBODY);
 });
 
-Deno.test("switched off it empties and closes its sockets, and keeps what it has counted", async () => {
+Deno.test("switched off it empties and closes its sockets, and its counts stay", async () => {
   using pairs = new Pairs();
   const listener = new RunningListener(card, choice());
   await listener.follow([place(1)], pairs);

@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { readKernel } from "../bpf/kernel.ts";
 import { Attributes, BPF, bpf, buffer, close } from "../bpf/libc.ts";
 import { openPin, PinnedMap } from "../bpf/maps.ts";

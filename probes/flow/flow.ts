@@ -10,7 +10,8 @@
  *
  * The far end is a pod, service or node whose address is known (`remote_kind`), else the network of
  * the address. With `workloads` a pod is told by what made it (`Deployment/web`), so that a rollout
- * makes no new series; who made it, the Kubernetes API tells. `port`, on request, is the smaller one of the two, the server's as a rule.
+ * makes no new series; who made it, the Kubernetes API tells. `port`, on request, is the smaller
+ * one of the two, the server's as a rule.
  *
  * An address that nobody used for two minutes (`idle_seconds`) makes room in the kernel's table;
  * the sums keep what it had counted. Where the table is full all the same, packets are counted by
