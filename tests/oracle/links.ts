@@ -143,13 +143,17 @@ export function uplinkLines(
       [ground, `link set ${port} master br0 up`],
     ];
   }
-  return [
-    ...cable(0),
-    ...cable(1),
-    [ground, `link set ${port}0 master br0`],
-    [ground, `link set ${port}1 master br0`],
-    [node, `link add eth0 type bond mode ${uplink} miimon 20`],
-    [node, "link set up0 master eth0"],
-    [node, "link set up1 master eth0"],
+  const bond = (where: string, name: string, ports: readonly string[]): Line[] => [
+    [where, `link add ${name} type bond mode ${uplink} miimon 20`],
+    ...ports.flatMap((each): Line[] => [
+      [where, `link set ${each} down`],
+      [where, `link set ${each} master ${name}`],
+    ]),
   ];
+  const ports = [`${port}0`, `${port}1`];
+  // Only one port of the node's is used at a time, unless the switch has a bond there, too.
+  const joined: Line[] = uplink === "active-backup"
+    ? ports.map((each): Line => [ground, `link set ${each} master br0`])
+    : [...bond(ground, port, ports), [ground, `link set ${port} master br0 up`]];
+  return [...cable(0), ...cable(1), ...joined, ...bond(node, "eth0", ["up0", "up1"])];
 }

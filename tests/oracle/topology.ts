@@ -132,6 +132,33 @@ function fresh(name: string): readonly string[] {
   ];
 }
 
+/** Lines of `ip` in one namespace that follow each other, as one call. */
+function batched(lines: readonly string[]): readonly string[] {
+  const found: string[] = [];
+  let open: { readonly namespace: string; readonly lines: string[] } | undefined;
+  const close = () => {
+    if (open === undefined) return;
+    const [only = "", ...more] = open.lines;
+    found.push(
+      more.length === 0
+        ? `ip -n ${open.namespace} ${only}`
+        : `ip -n ${open.namespace} -batch - <<'EOF'\n${open.lines.join("\n")}\nEOF`,
+    );
+    open = undefined;
+  };
+  for (const line of lines) {
+    const [, namespace = "", rest = ""] = /^ip -n (\S+) ([^|<]+)$/.exec(line) ?? [];
+    if (namespace === "" || open !== undefined && open.namespace !== namespace) close();
+    if (namespace === "") found.push(line);
+    else {
+      open ??= { namespace, lines: [] };
+      open.lines.push(rest);
+    }
+  }
+  close();
+  return found;
+}
+
 class Maker {
   readonly #lines: string[] = [];
   readonly #nodes: Node[] = [];
@@ -170,7 +197,7 @@ class Maker {
     names.unshift(...more);
     return {
       namespaces: names,
-      script: `set -e\n${this.#lines.join("\n")}\n`,
+      script: `set -e\n${batched(this.#lines).join("\n")}\n`,
       listening: this.#listening,
       asked: this.#questions(),
     };
@@ -210,6 +237,7 @@ class Maker {
     };
     node.pods.push(pod);
     const { name, v4, v6, port } = pod;
+    const before = this.#lines.length;
     this.#ip(host, `link add ${port} type veth peer name eth0 netns ${name}`);
     this.#ip(name, `link set eth0 address ${MAC}${number}${at}`);
     if (style === "bridge") this.#ip(host, `link set ${port} master br0`);
@@ -234,6 +262,10 @@ class Maker {
       this.#ip(name, `route add ${gateway} dev eth0 scope link`);
       this.#ip(name, `route add default via ${gateway} dev eth0`);
     }
+    // The node's before the pod's, so that each is one batch.
+    const lines = this.#lines.splice(before);
+    const own = (line: string) => line.includes(`-n ${name} `);
+    this.#lines.push(...lines.filter((line) => !own(line)), ...lines.filter(own));
     this.#listen(pod);
   }
 
@@ -762,8 +794,7 @@ class Maker {
   }
 
   #ip(namespace: string, line: string): void {
-    const six = line.includes("::") && /^(route|rule)/.test(line) ? "-6 " : "";
-    this.#lines.push(`ip ${six}-n ${namespace} ${line}`);
+    this.#lines.push(`ip -n ${namespace} ${line}`);
   }
 
   /** What the kernel may refuse, as it depends on what else was done. */
