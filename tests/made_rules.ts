@@ -65,6 +65,7 @@ export function packetOf(
 export const AROUND: Surroundings = {
   inDevice: "eth0",
   outDevice: "eth1",
+  seconds: Date.parse("2026-11-21T07:30:00Z") / 1_000,
   device: (name) => ({ index: name === "eth0" ? 2 : 3, group: 0, type: 1, kind: "veth" }),
   addressType: (address) => {
     const text = formatAddress(address);

@@ -9,6 +9,8 @@ import type { Ipsets } from "./ipset.ts";
 import { matchSet } from "./ipset.ts";
 import type { Module, Option } from "./iptables_text.ts";
 import { conntrackModule, hasConnection, stateModule } from "./iptables_conntrack.ts";
+import { timeModule } from "./iptables_time.ts";
+import { u32Module } from "./iptables_u32.ts";
 import { hasPorts, parsePorts, portIn } from "./ports.ts";
 import { protocolOf } from "./protocols.ts";
 import type { Moment } from "./rules.ts";
@@ -343,6 +345,66 @@ function socket(options: readonly Option[]): readonly (Check | undefined)[] {
   }];
 }
 
+/** A text that headers alone can hardly have. */
+const CERTAIN_BYTES = 4;
+
+/** What a packet carries is not known; a handshake's packets carry nothing. */
+function text(options: readonly Option[]): readonly (Check | undefined)[] {
+  const known = ["--string", "--hex-string", "--algo", "--from", "--to", "--icase"];
+  const searched = options.find(({ name }) => name === "--string" || name === "--hex-string");
+  if (searched === undefined || !options.every(({ name }) => known.includes(name))) {
+    return [undefined];
+  }
+  const [pattern = ""] = searched.values;
+  const bytes = searched.name === "--string" ? pattern.length : hexBytes(pattern);
+  return [
+    ({ packet: { protocol, tcpFlags = TCP_FLAGS.psh } }) =>
+      protocol === PROTOCOLS.tcp && (tcpFlags & TCP_FLAGS.psh) === 0 && bytes >= CERTAIN_BYTES
+        ? searched.negated
+        : unknown("what the packet carries is not known"),
+  ];
+}
+
+/** Of `|0d 0a|abc`, where bytes are between bars. */
+function hexBytes(pattern: string): number {
+  return pattern.split("|").reduce(
+    (sum, part, at) => sum + (at % 2 === 0 ? part.length : part.replaceAll(" ", "").length / 2),
+    0,
+  );
+}
+
+/** Only a connection that another one announced has a helper's name (`xt_helper.c`). */
+function announced(options: readonly Option[]): readonly (Check | undefined)[] {
+  return options.map(({ name, negated }) => {
+    if (name !== "--helper") return undefined;
+    return ({ packet }) =>
+      packet.connection.state === "related" ? unknown("the helper is not known") : negated;
+  });
+}
+
+/** The cgroup is the socket's, and what is forwarded, or comes to no connection yet, has none. */
+function cgroup(): readonly Check[] {
+  return [({ packet, around, hook }) => {
+    const sent = around.inDevice === undefined;
+    const known = hook === "input" && packet.connection.state !== "new";
+    return sent || known ? unknown("the socket's cgroup is not known") : false;
+  }];
+}
+
+/** Packets that are asked about have no headers but IPv6's own; `!` does not turn that round. */
+const NEVER: Matcher = () => [() => false];
+
+/** Soft asks only for what is listed; else there must be nothing besides. */
+function headers(options: readonly Option[]): readonly (Check | undefined)[] {
+  const listed = options.find(({ name }) => name === "--header");
+  const names = ["--header", "--soft"];
+  if (listed === undefined || listed.negated) return [undefined];
+  if (!options.every(({ name }) => names.includes(name))) return [undefined];
+  const wanted = (listed.values[0] ?? "").split(",");
+  const only = wanted.length === 1 && ["proto", "prot", "protocol"].includes(wanted[0] ?? "");
+  return [() => only];
+}
+
 const RATE: Matcher = () => [() => EITHER];
 const ALWAYS: Matcher = () => [];
 
@@ -419,4 +481,11 @@ const MATCHERS: Readonly<Record<string, Matcher>> = {
   pkttype: each({ "--pkt-type": ({ values: [text = ""] }) => PACKET_TYPES(text) }),
   devgroup: each({ "--src-group": groupOf("inDevice"), "--dst-group": groupOf("outDevice") }),
   socket,
+  time: timeModule,
+  u32: u32Module,
+  string: text,
+  helper: announced,
+  cgroup,
+  ipv6header: headers,
+  ...{ frag: NEVER, dst: NEVER, hbh: NEVER, rt: NEVER, mh: NEVER, ah: NEVER, esp: NEVER },
 };

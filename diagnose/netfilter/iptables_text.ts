@@ -157,7 +157,7 @@ const FREE_TEXT: Readonly<Record<string, number>> = {
   ...{ "--comment": 1, "--log-prefix": 1, "--nflog-prefix": 1, "--string": 1 },
   ...{ "--hex-string": 1, "--name": 1, "--hashlimit-name": 1, "--match-set": 2, "--helper": 1 },
   ...{ "--nfacct-name": 1, "--add-set": 2, "--del-set": 2, "--map-set": 2, "--path": 1 },
-  ...{ "--ulog-prefix": 1, "--label": 1, "--bytecode": 1, "--timeout-policy": 1 },
+  ...{ "--u32": 1, "--ulog-prefix": 1, "--label": 1, "--bytecode": 1, "--timeout-policy": 1 },
 };
 
 /** Options of the address part that have no value. */

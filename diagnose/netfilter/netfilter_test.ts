@@ -419,7 +419,55 @@ const MATCHES: readonly (readonly [string, boolean])[] = [
   ["-m mac ! --mac-source 02:00:00:00:00:0A", false],
   ["-m recent --set --name x --mask 255.255.255.255 --rsource", true],
   ['-m comment --comment "a -j ACCEPT"', true],
+  ['-m string --string "abcd" --algo bm', false],
+  ['-m string ! --string "abcd" --algo bm', true],
+  ['-m string --hex-string "|00 01|ab" --algo kmp --from 0', false],
+  ["-m helper --helper ftp", false],
+  ["-m helper ! --helper ftp", true],
+  ["-m cgroup --path system.slice", false],
+  // Saturday, 2026-11-21, 07:30.
+  ["-m time --timestart 07:00:00 --timestop 07:30:00", true],
+  ["-m time --timestart 08:00 --timestop 07:00", false],
+  ["-m time --timestart 08:00 --timestop 07:30 --contiguous --weekdays Fri", true],
+  ["-m time --timestart 08:00 --timestop 07:30 --weekdays Fri", false],
+  ["-m time --weekdays Sat,Sun --monthdays 21", true],
+  ["-m time ! --weekdays Sat,Sun", false],
+  ["-m time --datestart 2026-11-22T00:00:00", false],
+  ["-m time --datestop 2038-01-19T03:14:07", true],
+  ['-m u32 --u32 "0x6&0xff=0x6&&0x0>>0x16&0x3c@0x0&0xffff=0x50,0x1bb"', true],
+  ['-m u32 --u32 "0x0&0xffff=0x0:0x3b"', false],
+  ['-m u32 ! --u32 "0xc=0xa000002"', false],
+  ['-m u32 --u32 "0x4&0x3fff=0x0"', true],
+  ['-m u32 --u32 "0x0>>0x16&0x3c@0xc&0xff0000=0x20000"', true],
+  ['-m u32 --u32 "0x3a=0x0"', false],
 ];
+
+/** What depends on what no snapshot has. */
+const DOUBTS: readonly (readonly [rule: string, because: RegExp])[] = [
+  ['-m string --string "abc" --algo bm', /^what the packet carries is not known/],
+  ['-m u32 --u32 "0x4&0x4000=0x4000"', /^not all bytes of the packet are known/],
+  ["-m time --kerneltz --timestart 07:00", /^the match "time" is not known/],
+  ["-m bpf --bytecode 1,6_0_0_1", /^the match "bpf" is not known/],
+];
+
+for (const [text, because] of DOUBTS) {
+  Deno.test(`Netfilter does not know of ${text}`, () => {
+    const { verdict, because: said } = forwarded(`-A FORWARD ${text} -j DROP`);
+    assert.equal(verdict, "unknown");
+    assert.match(said ?? "", because);
+  });
+}
+
+Deno.test("Netfilter knows of packets of IPv6 that they have no more headers", () => {
+  const packet = packetOf("fd00::2", "fd01::3", 80);
+  const drops = (match: string) =>
+    only(iptables({ filter: `-A FORWARD -m ${match} -j DROP` }, "forward", packet)).verdict;
+  for (const match of ["frag --fragid 1", "hbh", "dst", "rt --rt-type 0", "ah", "esp", "mh"]) {
+    assert.equal(drops(match), "accept", match);
+  }
+  assert.equal(drops("ipv6header --header protocol"), "drop");
+  assert.equal(drops("ipv6header --header hop-by-hop --soft"), "accept");
+});
 
 for (const [text, drops] of MATCHES) {
   Deno.test(`Netfilter says ${drops} of ${text}`, () => {

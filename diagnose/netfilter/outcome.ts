@@ -33,6 +33,8 @@ export interface Surroundings {
   /** Ports of a bridge, where the packet is bridged and br_netfilter asks the IP rules. */
   readonly bridgePortIn?: string;
   readonly bridgePortOut?: string;
+  /** When it is, since 1970; absent where that is not known. */
+  readonly seconds?: number;
   device(name: string): DeviceFacts | undefined;
   /**
    * The kind of the address by the routing tables: `local`, `unicast`, `broadcast`, `multicast`,

@@ -24,8 +24,15 @@ export class Namespace {
   readonly #proxied = new Set<string>();
   #netfilter: Netfilter | undefined;
 
-  /** `node` tells the namespaces of several snapshots apart. */
-  constructor(readonly node: string, readonly snapshot: NamespaceSnapshot) {
+  /**
+   * `node` tells the namespaces of several snapshots apart; `seconds` is when it was taken, since
+   * 1970.
+   */
+  constructor(
+    readonly node: string,
+    readonly snapshot: NamespaceSnapshot,
+    readonly seconds?: number,
+  ) {
     this.devices = (snapshot.links ?? []).map(deviceOf);
     this.#byName = new Map(this.devices.map((device) => [device.name, device]));
     this.#byIndex = new Map(this.devices.map((device) => [device.index, device]));

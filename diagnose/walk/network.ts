@@ -24,7 +24,8 @@ export class Network {
     this.namespaces = snapshots.flatMap((snapshot, at) => {
       const twice = snapshots.some((other, index) => index < at && other.node === snapshot.node);
       const node = twice ? `${snapshot.node}#${at + 1}` : snapshot.node;
-      return snapshot.namespaces.map((each) => new Namespace(node, each));
+      const seconds = Date.parse(snapshot.taken) / 1_000;
+      return snapshot.namespaces.map((each) => new Namespace(node, each, seconds));
     });
     this.#byKey = new Map(this.namespaces.map((each) => [each.key, each]));
     for (const namespace of this.namespaces) {

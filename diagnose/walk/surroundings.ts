@@ -22,7 +22,9 @@ export interface Between {
 /** What rules of a namespace may ask. */
 export function surroundings(namespace: Namespace, between: Between): Surroundings {
   const { in: from, out, portIn, portOut } = between;
+  const { seconds } = namespace;
   return {
+    ...(seconds === undefined ? {} : { seconds }),
     ...(from === undefined ? {} : { inDevice: from }),
     ...(out === undefined ? {} : { outDevice: out }),
     ...(portIn === undefined ? {} : { bridgePortIn: portIn }),

@@ -86,6 +86,7 @@ function isLocal(address: Address): boolean {
 }
 
 const ROUTER_SEES: Omit<Surroundings, "inDevice" | "outDevice"> = {
+  seconds: Date.now() / 1_000,
   device: (name) => ({
     index: ["lo", "r1", "r0"].indexOf(name) + 1,
     group: 0,

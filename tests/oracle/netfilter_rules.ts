@@ -135,7 +135,49 @@ function simple(draw: Draw, hook: Hook, version: Version): string {
     () => "-m physdev --physdev-is-bridged",
     () => inward ? "-m devgroup --src-group 0x0" : "-p all",
     () => inward ? `-m devgroup ${not(draw)}--src-group 0x1` : "-p all",
+    () => clock(draw),
+    () => `-m u32 ${not(draw)}--u32 "${draw.one(version === 4 ? U32_4 : U32_6)}"`,
+    () => `-m string ${not(draw)}--string "${draw.one(["abcde", "GET /"])}" --algo bm`,
+    () => `-m helper ${not(draw)}--helper ftp`,
+    () => version === 6 ? draw.one(HEADERS) : "-p all",
   ])();
+}
+
+/** Matches of headers that no packet has. */
+const HEADERS = [
+  ...["-m frag --fragid 1", "-m dst", "-m hbh", "-m rt --rt-type 0", "-m hbh --hbh-len 8"],
+  ...["-m ipv6header --header hop-by-hop", "-m ipv6header --header prot --soft"],
+  ...["-m ipv6header --header prot", "-m ipv6header --header dst,prot --soft"],
+];
+
+/** Protocol, length, ports, addresses and flags, by bytes. */
+const U32_4 = [
+  ...["6&0xFF=6", "6&0xFF=17,1", "0&0xFFFF=0x1c:0x3c", "6&0x1FFF00=0", "12=0x0a4d0001:0x0a4dffff"],
+  ...["0>>22&0x3C@0&0xFFFF=80,443", "0>>22&0x3C@0>>16=30000:65535", "100=0", "4&0x20FF=0x1"],
+  ...["6&0xFF=6&&0>>22&0x3C@12&0xFF0000=0x20000", "8>>24=64", "16<<24=0x02000000"],
+];
+const U32_6 = [
+  ...["4&0xFF00=0x600", "4>>8&0xFF=17", "4&0xFF=64", "40&0xFFFF=80,8080", "36&0xFF=3", "0>>28=6"],
+];
+
+/** Times that are not near an end. */
+function clock(draw: Draw): string {
+  const now = Date.now();
+  const at = (hours: number) => new Date(now + hours * 3_600_000).toISOString();
+  const hour = (hours: number) => at(hours).slice(11, 16);
+  const days = `${draw.one(["Sun", "Mon", "Tue"])},${draw.one(["Wed", "Thu", "Fri", "Sat"])}`;
+  return `-m time ${
+    draw.one([
+      () => `--timestart ${hour(-2)} --timestop ${hour(2)}`,
+      () => `--timestart ${hour(2)} --timestop ${hour(-2)}`,
+      () =>
+        `--timestart ${hour(2)} --timestop ${hour(-2)} --contiguous ${not(draw)}--weekdays ${days}`,
+      () => `${not(draw)}--weekdays ${days}`,
+      () => `${not(draw)}--monthdays ${draw.one(["1,2,3", "20,21,22"])}`,
+      () => `--datestart ${at(draw.one([-30, 30])).slice(0, 19)}`,
+      () => `--datestop ${at(draw.one([-30, 30])).slice(0, 19)}`,
+    ])()
+  }`;
 }
 
 /** Nothing is not in a prefix of length 0, which nftables refuses. */
