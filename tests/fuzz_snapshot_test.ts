@@ -7,11 +7,13 @@ import * as v from "valibot";
 import {
   parseConntrack,
   parseFdb,
+  parseFilters,
   parseLinks,
   parseListeners,
   parseNeighbours,
   parseNexthops,
   parseNft,
+  parsePrograms,
   parseQdiscs,
   parseRoutes,
   parseRules,
@@ -58,6 +60,12 @@ const CASES: Readonly<Record<string, Case>> = {
   fdb: { text: capture("fdb"), parse: parseFdb, shape: partShapes.fdb },
   vlans: { text: VLANS, parse: parseVlans, shape: partShapes.vlans },
   qdiscs: { text: capture("qdiscs"), parse: parseQdiscs, shape: partShapes.qdiscs },
+  filters: {
+    text: capture("filters-ingress"),
+    parse: (text) => parseFilters("v1", "ingress", text),
+    shape: partShapes.filters,
+  },
+  programs: { text: capture("programs"), parse: parsePrograms, shape: partShapes.programs },
   listeners: { text: capture("listeners"), parse: parseListeners, shape: partShapes.listeners },
   conntrack: {
     text: "262144",

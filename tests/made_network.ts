@@ -88,7 +88,7 @@ function madeNamespace(
     neighbours: [...made.neighbours ?? []],
     fdb: [...made.fdb ?? []],
     vlans: [...made.vlans ?? []],
-    qdiscs: [],
+    ...{ qdiscs: [], filters: [], programs: [] },
     listeners: (made.listeners ?? []).map(madeListener),
     sysctls: { ...made.sysctls },
     ...{ iptablesLegacy: "", ip6tablesLegacy: "", iptablesNft: "", ip6tablesNft: "" },

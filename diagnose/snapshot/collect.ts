@@ -11,11 +11,13 @@ import type { Head, Missing, NamespaceSnapshot } from "./format.ts";
 import {
   parseConntrack,
   parseFdb,
+  parseFilters,
   parseLinks,
   parseListeners,
   parseNeighbours,
   parseNexthops,
   parseNft,
+  parsePrograms,
   parseQdiscs,
   parseRoutes,
   parseRules,
@@ -33,6 +35,8 @@ export const SNAPSHOT_MILLISECONDS = 60_000;
 /** Processes that are asked for the files that names are looked up by, and bytes of each. */
 const PIDS_ASKED_MAX = 3;
 const NAMES_BYTES_MAX = 64 * 1024;
+/** Each is asked twice; agents with more of them attach programs now, which are listed at once. */
+const FILTERED_DEVICES_MAX = 256;
 
 /** What iptables calls its tables. */
 const TABLES: ReadonlySet<string> = new Set(["filter", "nat", "mangle", "raw", "security"]);
@@ -47,6 +51,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   ip: "iproute2",
   bridge: "iproute2",
   tc: "iproute2",
+  bpftool: "bpftool",
   ss: "iproute2",
   nft: "nftables",
   ipset: "ipset",
@@ -144,7 +149,8 @@ class Inquiry {
     await Promise.all([
       this.#families(),
       this.#bridges(),
-      this.#parsed("qdiscs", ["tc", "-j", "qdisc"], parseQdiscs),
+      this.#filters(),
+      this.#parsed("programs", ["bpftool", "-j", "net"], parsePrograms),
       this.#parsed("listeners", ["ss", "-HnltueO"], parseListeners),
       this.#xtables("iptablesLegacy", "ip_tables_names", "iptables"),
       this.#xtables("ip6tablesLegacy", "ip6_tables_names", "ip6tables"),
@@ -262,6 +268,31 @@ class Inquiry {
     if (unknown || kinds.has("bridge")) {
       await this.#parsed("vlans", ["bridge", "-j", "vlan"], parseVlans);
     } else this.parts.vlans = [];
+  }
+
+  /** Only devices with a qdisc for them have filters on a packet's way. */
+  async #filters(): Promise<void> {
+    await this.#parsed("qdiscs", ["tc", "-j", "qdisc"], parseQdiscs);
+    const { qdiscs } = this.parts;
+    if (qdiscs === undefined) return this.#lacks("filters", "The qdiscs are not known");
+    const all = qdiscs.flatMap(({ kind, dev }) =>
+      (kind === "clsact" || kind === "ingress") && dev !== undefined ? [dev] : []
+    );
+    if (all.length > FILTERED_DEVICES_MAX) {
+      const because = `${all.length} devices have filters, more than ${FILTERED_DEVICES_MAX}`;
+      return this.#lacks("filters", because);
+    }
+    const found = await Promise.all(
+      all.flatMap((dev) =>
+        (["ingress", "egress"] as const).map(async (direction) => {
+          const command = ["tc", "-j", "filter", "show", "dev", dev, direction] as const;
+          const text = await this.#run("filters", command);
+          return text && this.#read("filters", () => parseFilters(dev, direction, text));
+        })
+      ),
+    );
+    const known = found.flatMap((each) => each === undefined || each === "" ? [] : [each]);
+    if (known.length === found.length) this.parts.filters = known.flat();
   }
 
   /** Asking would load the tables' modules, so the kernel is asked first which tables are there. */

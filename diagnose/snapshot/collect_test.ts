@@ -31,6 +31,7 @@ const ANSWERS: Readonly<Record<string, string>> = {
   "-j fdb": capture("fdb"),
   "-j vlan": "[]\n",
   "-j qdisc": capture("qdiscs"),
+  "-j net": '[{"xdp":[],"tc":[],"flow_dissector":[],"netfilter":[]}]\n',
   "-HnltueO": capture("listeners"),
   "-j list ruleset": capture("nft"),
   "-c": "*filter\nCOMMIT\n",
@@ -118,7 +119,13 @@ Deno.test("a part that fails is missing with its reason, and takes no other with
   });
   const [only] = readSnapshot(new TextEncoder().encode(await textOf(subject(at)))).namespaces;
   const because = new Map(only?.missing.map(({ part, because }) => [part, because]));
-  assert.deepEqual([...because.keys()].sort(), ["ip6tablesLegacy", "ipset", "qdiscs", "rules"]);
+  assert.deepEqual([...because.keys()].sort(), [
+    "filters",
+    "ip6tablesLegacy",
+    "ipset",
+    "qdiscs",
+    "rules",
+  ]);
   assert.match(because.get("qdiscs") ?? "", /^Cannot parse qdiscs "\[\{"/);
   const ipset = only?.missing.find(({ part }) => part === "ipset");
   assert.equal(ipset?.remedy, "Install the package ipset (Debian's name)");

@@ -7,11 +7,15 @@
 import * as v from "valibot";
 import {
   fdbShape,
+  type Filter,
+  filterShape,
   type Link,
   linkShape,
   type Listener,
   neighbourShape,
   nexthopShape,
+  type Program,
+  programShape,
   qdiscShape,
   routeShape,
   ruleShape,
@@ -130,6 +134,60 @@ export function parseVlans(text: string) {
 /** `tc -j qdisc`. */
 export function parseQdiscs(text: string) {
   return list("a qdisc", qdiscShape, json("qdiscs", text));
+}
+
+/**
+ * `tc -j filter show dev DEVICE ingress`, or `egress`: of each filter also prints an entry without
+ * options, which says nothing.
+ */
+export function parseFilters(
+  dev: string,
+  direction: Filter["direction"],
+  text: string,
+): Filter[] {
+  const value = json("filters", text);
+  if (!Array.isArray(value)) throw nonsense("filters", text, "it is no list");
+  const whole = value.filter((each) =>
+    typeof each !== "object" || each === null || isEmpty(each) || "options" in each
+  );
+  return list("a filter", filterShape, withDefaults(whole, () => ({ dev, direction })))
+    .map((filter) => ({ ...filter, dev, direction }));
+}
+
+const attachedShape = v.looseObject({
+  devname: v.exactOptional(v.string()),
+  kind: v.exactOptional(v.string()),
+  name: v.exactOptional(v.string()),
+  id: v.exactOptional(v.pipe(v.number(), v.finite())),
+  prog_id: v.exactOptional(v.pipe(v.number(), v.finite())),
+});
+const netShape = v.object({
+  xdp: v.array(attachedShape),
+  tc: v.array(attachedShape),
+  netfilter: v.exactOptional(v.array(attachedShape), []),
+});
+
+/** `bpftool -j net`: a list of one object, with a list for each kind of hook. */
+export function parsePrograms(text: string): Program[] {
+  const found = list("the programs", netShape, json("programs", text));
+  return found.flatMap(({ xdp, tc, netfilter }) => [
+    ...xdp.map((each) => programOf(each, "xdp")),
+    ...tc.map((each) => programOf(each, each.kind ?? "tc")),
+    ...netfilter.map((each) => programOf(each, "netfilter")),
+  ]);
+}
+
+function programOf(
+  { devname, name, id, prog_id = id }: v.InferOutput<typeof attachedShape>,
+  hook: string,
+): Program {
+  const program = {
+    ...(devname === undefined ? {} : { dev: devname }),
+    hook,
+    ...(prog_id === undefined ? {} : { id: prog_id }),
+    ...(name === undefined ? {} : { name }),
+  };
+  return v.parse(programShape, program);
 }
 
 /**

@@ -3,11 +3,13 @@ import { capture } from "../../tests/snapshot_captures.ts";
 import {
   parseConntrack,
   parseFdb,
+  parseFilters,
   parseLinks,
   parseListeners,
   parseNeighbours,
   parseNexthops,
   parseNft,
+  parsePrograms,
   parseQdiscs,
   parseRoutes,
   parseRules,
@@ -141,4 +143,26 @@ Deno.test("parsers say what is wrong, with the text", () => {
     [() => parseNft("[]"), /it has no list "nftables"/],
   ];
   for (const [parse, expected] of cases) assert.throws(parse, expected);
+});
+
+Deno.test("parseFilters has what filters ask and do, without the entries that say nothing", () => {
+  const filters = parseFilters("v1", "ingress", capture("filters-ingress"));
+  assert.deepEqual(filters.map(({ dev, direction, kind, pref }) => [dev, direction, kind, pref]), [
+    ["v1", "ingress", "flower", 3],
+    ["v1", "ingress", "flower", 4],
+    ["v1", "ingress", "matchall", 9],
+  ]);
+  assert.deepEqual(filters[0]?.options["keys"], {
+    ...{ eth_type: "ipv4", ip_proto: "tcp", dst_ip: "10.0.0.0/8", dst_port: 80 },
+  });
+  assert.throws(() => parseFilters("v1", "egress", "{}"), /^SyntaxError: Cannot parse filters/);
+});
+
+Deno.test("parsePrograms has each program with its device and hook", () => {
+  assert.deepEqual(parsePrograms(capture("programs")), [
+    { dev: "v2", hook: "xdp", id: 178_420 },
+    { dev: "v1", hook: "tcx/ingress", id: 178_417, name: "passes" },
+    { dev: "v1", hook: "clsact/egress", id: 178_418, name: "drops:[*fsobj]" },
+  ]);
+  assert.throws(() => parsePrograms('[{"xdp":5}]'), /^SyntaxError: Cannot parse the programs/);
 });

@@ -153,6 +153,26 @@ export const qdiscShape = v.looseObject({
   parent: optional(text),
 });
 
+/** A BPF program that sees a device's packets: `bpftool -j net`. */
+export const programShape = v.looseObject({
+  /** Of netfilter's programs there is none. */
+  dev: optional(text),
+  /** `xdp`, `tcx/ingress`, `tcx/egress`, `clsact/ingress`, `netkit/peer`, `netfilter`, … */
+  hook: text,
+  id: optional(number),
+  name: optional(text),
+});
+
+/** A filter of a device's packets: `tc -j filter show dev DEVICE ingress`, or `egress`. */
+export const filterShape = v.looseObject({
+  dev: text,
+  direction: v.picklist(["ingress", "egress"]),
+  kind: text,
+  protocol: optional(text),
+  pref: optional(number),
+  options: v.record(text, v.unknown()),
+});
+
 /** A socket that something can be sent to: `ss`. */
 export const listenerShape = v.strictObject({
   protocol: v.picklist(["tcp", "udp"]),
@@ -183,6 +203,8 @@ export const partShapes = {
   fdb: v.array(fdbShape),
   vlans: v.array(vlanShape),
   qdiscs: v.array(qdiscShape),
+  filters: v.array(filterShape),
+  programs: v.array(programShape),
   listeners: v.array(listenerShape),
   conntrack: conntrackShape,
   /** By path below `/proc/sys`: `net/ipv4/conf/eth0/rp_filter`. What the kernel lacks is absent. */
@@ -207,4 +229,6 @@ export type Part = keyof typeof partShapes;
 /** What was found of a namespace. */
 export type Parts = { readonly [P in Part]?: v.InferOutput<(typeof partShapes)[P]> };
 export type Link = v.InferOutput<typeof linkShape>;
+export type Program = v.InferOutput<typeof programShape>;
+export type Filter = v.InferOutput<typeof filterShape>;
 export type Listener = v.InferOutput<typeof listenerShape>;

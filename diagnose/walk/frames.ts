@@ -13,7 +13,8 @@ import type { Packet } from "../packet/packet.ts";
 import { bridgeVlans, egressVlan, ingressVlan } from "./bridge_vlans.ts";
 import { attribute, type Device, portAttribute } from "./device.ts";
 import { keyOf, type Network, type Place } from "./network.ts";
-import { type Cause, type CauseId, stepped, type Trail } from "./trail.ts";
+import { met } from "./programs.ts";
+import { assuming, type Cause, type CauseId, stepped, type Trail } from "./trail.ts";
 
 /** To everyone. */
 export const BROADCAST = "ff:ff:ff:ff:ff:ff";
@@ -81,10 +82,12 @@ export class Frames {
   constructor(readonly network: Network, readonly routed?: Routed) {}
 
   /** What becomes of a frame that a device sends. */
-  transmit(place: Place, frame: Frame, trail: Trail, passed = 0): readonly Arrival[] {
+  transmit(place: Place, frame: Frame, before: Trail, passed = 0): readonly Arrival[] {
     const { device } = place;
-    if (!device.up) return [lostDown(place, frame, trail)];
-    if (passed > DEVICES_PASSED_MAX) return [this.#round(place, frame, trail)];
+    if (!device.up) return [lostDown(place, frame, before)];
+    if (passed > DEVICES_PASSED_MAX) return [this.#round(place, frame, before)];
+    const trail = programmed("out", place, frame, before);
+    if ("at" in trail) return [trail];
     const lower = () => this.network.linked(place);
     switch (device.kind) {
       case "loopback":
@@ -120,10 +123,12 @@ export class Frames {
   }
 
   /** What becomes of a frame that a device receives. */
-  receive(place: Place, frame: Frame, trail: Trail, passed = 0): readonly Arrival[] {
+  receive(place: Place, frame: Frame, before: Trail, passed = 0): readonly Arrival[] {
     const { namespace, device } = place;
-    if (!device.up) return [lostDown(place, frame, trail)];
-    if (passed > DEVICES_PASSED_MAX) return [this.#round(place, frame, trail)];
+    if (!device.up) return [lostDown(place, frame, before)];
+    if (passed > DEVICES_PASSED_MAX) return [this.#round(place, frame, before)];
+    const trail = programmed("in", place, frame, before);
+    if ("at" in trail) return [trail];
     const everyone = frame.destination === BROADCAST;
     const found: Arrival[] = [];
     for (const upper of this.network.uppers(place)) {
@@ -368,6 +373,21 @@ export class Frames {
     const all = asked ?? [{ at: "device" as const, place: bridge, frame, trail }];
     return all.flatMap((each) => each.at === "lost" ? [each] : go(each));
   }
+}
+
+/** The trail behind a device's programs and filters, or that they end it. */
+function programmed(
+  way: "in" | "out",
+  place: Place,
+  frame: Frame,
+  trail: Trail,
+): Trail | Extract<Arrival, { at: "lost" }> {
+  if (frame.packet === undefined || frame.about !== undefined) return trail;
+  const { assumptions, stopped } = met(way, place, frame.packet);
+  const next = assuming(trail, ...assumptions);
+  if (stopped === undefined) return next;
+  const { cause, unknown } = stopped;
+  return { at: "lost", cause, trail: next, frame, ...(unknown ? { unknown } : {}) };
 }
 
 function bridgedStep(bridge: Place, from: Place | undefined, port: Place, next: Passed): Trail {

@@ -92,7 +92,7 @@ export function neighbours(
     device: device.name,
     what: unknown
       ? `${text} is beyond "${device.name}", and no snapshot has it`
-      : `nobody answers for ${text} on "${device.name}"`,
+      : answers.because ?? `nobody answers for ${text} on "${device.name}"`,
     evidence,
     confirm: namespace.command(`ip neighbour show ${text} dev ${device.name}`),
     ...(unknown
@@ -116,6 +116,7 @@ interface Answers {
   readonly outside: boolean;
   /** Why one that has the address does not answer. */
   readonly refusal?: Cause;
+  readonly because?: string;
 }
 
 function ask(frames: Frames, place: Place, packet: Packet, hop: Address): Answers {
@@ -135,14 +136,17 @@ function ask(frames: Frames, place: Place, packet: Packet, hop: Address): Answer
     if (refusal === undefined) by.push(other);
     else refusals.push(refusal);
   }
-  const [lost] = reached.lost;
   const alone = reached.places.length === 0 && !reached.outside;
-  const [refusal = alone ? lost : undefined] = refusals;
+  const [refusal = alone ? reached.stopped[0] : undefined] = refusals;
+  const because = alone ? reached.lost[0] : undefined;
   return {
     by,
     sender,
     outside: reached.outside,
     ...(refusal === undefined ? {} : { refusal }),
+    ...(because === undefined
+      ? {}
+      : { because: `nobody answers for ${formatAddress(hop)}: ${because}` }),
   };
 }
 
@@ -151,15 +155,17 @@ function everywhere(
   frames: Frames,
   arrivals: readonly Arrival[],
   frame: Frame,
-): { places: Place[]; lost: Cause[]; outside: boolean } {
+): { places: Place[]; lost: string[]; stopped: Cause[]; outside: boolean } {
   const places: Place[] = [];
-  const lost: Cause[] = [];
+  const lost: string[] = [];
+  // By what befell the packets around it in tunnels.
+  const stopped: Cause[] = [];
   let outside = false;
   const seen = new Set<string>();
   const open = [...arrivals];
   for (let each = open.pop(); each !== undefined; each = open.pop()) {
     if (each.at === "lost") {
-      lost.push(each.cause);
+      lost.push(each.cause.what);
       if (each.unknown === true) outside = true;
       continue;
     }
@@ -169,7 +175,7 @@ function everywhere(
     if (each.at === "device") places.push(each.place);
     else if (each.at === "tunnel") {
       const carried = frames.routed?.carried(each.place, each.frame);
-      lost.push(...carried?.lost ?? []);
+      stopped.push(...carried?.lost ?? []);
       if (carried?.unknown === true) outside = true;
       for (const far of carried?.places ?? carries(frames.network, each.place)) {
         open.push(...frames.receive(far, frame, START));
@@ -181,7 +187,7 @@ function everywhere(
       }
     }
   }
-  return { places, lost, outside };
+  return { places, lost, stopped, outside };
 }
 
 /** From which address is asked: the packet's own, where it is one of this namespace. */

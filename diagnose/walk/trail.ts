@@ -27,6 +27,7 @@ export type CauseId =
   | ("rp-filter" | "martian" | "forwarding-off" | "ipv6-disabled" | "ttl-exceeded")
   | ("device-down" | "no-carrier" | "device-missing" | "device-swallows" | "device-unknown")
   | ("neighbour-unresolved" | "neighbour-wrong" | "bridge-port" | "bridge-vlan" | "bridge-isolated")
+  | ("program-unknown" | "filter-drop")
   | ("mtu-icmp" | "mtu-silent" | "tunnel-no-remote" | "tunnel-no-peer" | "tunnel-nested")
   | ("no-listener" | "backlog-full" | "echo-ignored" | "answer-misdelivered" | "wrong-namespace")
   | ("leaves-snapshot" | "part-missing" | "source-unknown" | "too-many-branches" | "too-many-steps")

@@ -20,6 +20,8 @@ const HOSTILE = `'"<b>\x1b[31m`;
 async function furnish(lab: Lab): Promise<void> {
   const { name } = lab.left;
   const ip = (...args: string[]) => run("ip", "-n", name, ...args);
+  // An address that is still being probed for is another the next time it is looked at.
+  await lab.inside(name, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0");
   await ip("link", "add", "vx0", "type", "vxlan", "id", "42", "dstport", "4789", "dev", "cable0");
   await ip("link", "add", HOSTILE, "link", "cable0", "type", "macvlan", "mode", "bridge");
   await ip("link", "set", "vx0", "up");

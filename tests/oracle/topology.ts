@@ -113,7 +113,7 @@ const OUTER_MATCHES = [
 ];
 const OUTER_EXPRESSIONS = [
   ...["meta l4proto 4", "meta l4proto gre", "meta l4proto 41", "udp dport 6081"],
-  ...['iifname "t*"', 'oifname "t*"', 'iifkind "vrf"', 'iif "lo"', 'iifname "up*"'],
+  ...['iifname "t*"', 'oifname "t*"', 'iif "lo"', 'iifname "up*"'],
 ];
 
 /** Makes a network from a seed; names begin with `prefix`. A `wide` one has all kinds of links. */
