@@ -108,7 +108,7 @@ function addressesFor(
   if (end !== "redirect") return [undefined];
   if (hook === "output") return [{ family, bits: family === 4 ? 0x7f000001n : 1n }];
   if (around.inDevice === undefined) return undefined;
-  const found = around.addressOf(around.inDevice, family, packet.source);
+  const found = around.addressOf(around.inDevice, family);
   return found && [found];
 }
 

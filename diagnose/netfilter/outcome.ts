@@ -46,8 +46,11 @@ export interface Surroundings {
   reversePath?(packet: Packet, strict: boolean): "pass" | "fail" | "unknown";
   /** Whether a socket of the namespace belongs to the packet; undefined if that is not known. */
   hasSocket?(packet: Packet): boolean | undefined;
-  /** The device's address for packets to somewhere: what MASQUERADE and REDIRECT take. */
-  addressOf(device: string, family: Family, towards: Address): Address | undefined;
+  /**
+   * The device's address for packets to somewhere, which MASQUERADE takes, or its first, which
+   * REDIRECT does.
+   */
+  addressOf(device: string, family: Family, towards?: Address): Address | undefined;
 }
 
 /** Where a rule stands. */

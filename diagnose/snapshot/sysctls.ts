@@ -53,7 +53,7 @@ const OF_DEVICE_V4 = `forwarding rp_filter accept_local route_localnet src_valid
 
 const OF_DEVICE_V6 = `forwarding force_forwarding disable_ipv6 proxy_ndp accept_ra accept_redirects
   accept_source_route disable_policy ignore_routes_with_linkdown mtu drop_unicast_in_l2_multicast
-  keep_addr_on_down seg6_enabled`;
+  keep_addr_on_down seg6_enabled use_tempaddr use_oif_addrs_only use_optimistic optimistic_dad`;
 
 /** Paths below `/proc/sys`, for a namespace with these devices. */
 export function sysctlPaths(devices: readonly string[]): readonly string[] {

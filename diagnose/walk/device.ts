@@ -18,6 +18,9 @@ export interface DeviceAddress {
   readonly scope: number;
   readonly secondary: boolean;
   readonly deprecated: boolean;
+  /** It changes with time, so that its host is not told by it (RFC 8981). */
+  readonly temporary: boolean;
+  readonly optimistic: boolean;
   /** Not usable yet, or found to be someone else's. */
   readonly unusable: boolean;
 }
@@ -106,6 +109,8 @@ function addressOf(info: Link["addr_info"][number]): DeviceAddress[] {
     scope: scopeOf(info.scope),
     secondary: is("secondary"),
     deprecated: is("deprecated") || info["preferred_life_time"] === 0,
+    temporary: is("temporary"),
+    optimistic: is("optimistic"),
     unusable: is("tentative") && !is("optimistic") || is("dadfailed"),
   }];
 }

@@ -1,13 +1,13 @@
 /**
  * Which of its own addresses a namespace sends from.
  *
- * Sources: the kernel's `inet_select_addr`; RFC 6724 §5 for IPv6.
+ * Sources: the kernel's `inet_select_addr`, `ipv6_dev_get_saddr` (RFC 6724 §5), `addrlabel.c`.
  *
  * @module
  */
 import { type Address, type Family, inPrefix, sameAddress } from "../packet/address.ts";
 import { addressesOf, type Device, type DeviceAddress, SCOPE } from "./device.ts";
-import { isLinkLocal, isLoopback } from "./lookup.ts";
+import { isLinkLocal, isLoopback, isMulticast } from "./lookup.ts";
 import type { Namespace } from "./namespace.ts";
 import type { Hop, Route } from "./routes.ts";
 
@@ -23,19 +23,24 @@ export function sourceFor(
   const device = namespace.device(hop.device);
   if (device === undefined) return undefined;
   if (destination.family === 6) return source6(namespace, device, destination);
-  const towards = hop.gateway?.family === 4 ? hop.gateway : destination;
+  // Only a gateway draws it to its subnet.
+  const towards = hop.gateway?.family === 4 ? hop.gateway : undefined;
   return source4(namespace, device, towards, route.scope);
 }
 
-/** A device's address for packets to somewhere: what MASQUERADE and ARP take. */
+/**
+ * A device's address for packets to somewhere: what MASQUERADE and ARP take. Without a where, its
+ * first.
+ */
 export function addressOf(
   namespace: Namespace,
   name: string,
   family: Family,
-  towards: Address,
+  towards?: Address,
 ): Address | undefined {
   const device = namespace.device(name);
   if (device === undefined) return undefined;
+  if (towards === undefined) return addressesOf(device, family)[0]?.address;
   if (family === 6) return source6(namespace, device, towards);
   return source4(namespace, device, towards, SCOPE.universe);
 }
@@ -47,15 +52,20 @@ export function source4(
   towards: Address | undefined,
   scope: number,
 ): Address | undefined {
-  const reaching = (each: Device) =>
-    addressesOf(each, 4).filter((own) => !own.secondary && own.scope <= scope);
-  const own = reaching(device);
+  const most = namespace.own(4, device.name, "route_localnet") > 0 ? SCOPE.link : SCOPE.host;
+  const own = addressesOf(device, 4)
+    .filter((each) => !each.secondary && Math.min(each.scope, most) <= scope);
   const near = own.find((each) => towards !== undefined && inPrefix(towards, subnetOf(each)));
   const [first = undefined] = own;
   const chosen = near ?? first;
   if (chosen !== undefined) return chosen.address;
-  for (const other of namespace.devices) {
-    const [far] = reaching(other).filter((each) => each.scope !== SCOPE.link);
+  const domain = namespace.vrf(device)?.device;
+  const others = namespace.devices.filter((each) => namespace.vrf(each)?.device === domain);
+  const master = others.filter(({ name }) => name === domain);
+  for (const other of [...master, ...others]) {
+    const far = addressesOf(other, 4).find((each) =>
+      !each.secondary && each.scope !== SCOPE.link && each.scope <= scope
+    );
     if (far !== undefined && other.up) return far.address;
   }
   return undefined;
@@ -65,49 +75,96 @@ function subnetOf({ address, peer, length }: DeviceAddress) {
   return { address: peer ?? address, length };
 }
 
+interface Candidate {
+  readonly own: DeviceAddress;
+  readonly device: Device;
+}
+
 function source6(
   namespace: Namespace,
   device: Device,
   destination: Address,
 ): Address | undefined {
-  const devices = isLinkLocal(destination) ? [device] : [
-    device,
-    ...namespace.devices.filter((other) => other !== device && other.up),
-  ];
-  const candidates = devices.flatMap((each) =>
-    addressesOf(each, 6).map((own) => ({ own, out: each === device }))
-  );
-  const usable = candidates.filter(({ own: { address } }) =>
-    !isLoopback(address) || isLoopback(destination)
-  );
-  usable.sort((a, b) => better(b, destination) - better(a, destination));
-  return usable[0]?.own.address;
+  const near = isMulticast(destination) || scope6(destination) <= LINK_SCOPE ||
+    namespace.own(6, device.name, "use_oif_addrs_only") > 0;
+  const domain = namespace.vrf(device)?.device;
+  const devices = near
+    ? [device]
+    : namespace.devices.filter((each) => namespace.vrf(each)?.device === domain);
+  let best: { readonly ranks: readonly number[]; readonly address: Address } | undefined;
+  for (const each of devices) {
+    for (const own of addressesOf(each, 6)) {
+      const ranks = ranksOf(namespace, { own, device: each }, device, destination);
+      if (best !== undefined && !above(ranks, best.ranks)) continue;
+      best = { ranks, address: own.address };
+    }
+  }
+  return best?.address;
 }
 
-/** RFC 6724's rules 1, 2, 3, 5, 6 and 8, the first the heaviest. */
-function better(
-  { own, out }: { readonly own: DeviceAddress; readonly out: boolean },
+/** Whether the first rule that tells two candidates apart is for the one. */
+function above(one: readonly number[], other: readonly number[]): boolean {
+  const at = one.findIndex((rank, index) => rank !== other[index]);
+  return at >= 0 && (one[at] ?? 0) > (other[at] ?? 0);
+}
+
+/** What each rule says of a candidate, in the order of `ipv6_get_saddr_eval`; more is better. */
+function ranksOf(
+  namespace: Namespace,
+  { own, device }: Candidate,
+  out: Device,
   destination: Address,
-): number {
-  const { address, deprecated } = own;
-  const same = sameAddress(address, destination) ? 1 : 0;
-  // A scope that is too small is worse than one that is larger than needed.
-  const wide = isLinkLocal(destination) ? 1 : 2;
-  const has = isLinkLocal(address) || isLoopback(address) ? 1 : 2;
-  const scope = has < wide ? 0 : 3 - (has - wide);
-  const label = labelOf(address) === labelOf(destination) ? 1 : 0;
-  const shared = Math.min(sharedBits(address, destination), own.length);
-  return ((((same * 4 + scope) * 2 + (deprecated ? 0 : 1)) * 2 + (out ? 1 : 0)) * 2 + label) * 256 +
-    shared;
+): readonly number[] {
+  const { address, deprecated, temporary, optimistic, length } = own;
+  const [wanted, has] = [scope6(destination), scope6(address)];
+  const asked = (name: string) => namespace.most(6, device.name, name) > 0;
+  const avoided = deprecated || optimistic && !asked("use_optimistic");
+  const private6 = namespace.own(6, device.name, "use_tempaddr") >= 2;
+  return [
+    Number(sameAddress(address, destination)),
+    // One that is too small is worse than one that is larger than needed.
+    has >= wanted ? -has : has - 128,
+    Number(!avoided || isLoopback(address)),
+    Number(device.name === out.name),
+    Number(labelOf(address) === labelOf(destination)),
+    Number(temporary === private6),
+    Number(isOrchid(address) === isOrchid(destination)),
+    Math.min(sharedBits(address, destination), length),
+    Number(!optimistic),
+  ];
 }
 
-/** The policy table of RFC 6724 §2.1, as far as private networks and tunnels need it. */
+const LINK_SCOPE = 2;
+const SITE_SCOPE = 5;
+const GLOBAL_SCOPE = 14;
+
+/** RFC 4291 §2.7, for single addresses, too. */
+function scope6(address: Address): number {
+  if (isMulticast(address)) return Number(address.bits >> 112n & 0xfn);
+  if (isLinkLocal(address) || isLoopback(address)) return LINK_SCOPE;
+  return address.bits >> 118n === 0x3fbn ? SITE_SCOPE : GLOBAL_SCOPE;
+}
+
+/** 2001:10::/28. */
+function isOrchid({ bits }: Address): boolean {
+  return bits >> 100n === 0x2001001n;
+}
+
+/** The kernel's table, the longest prefix first: shift, prefix, label. */
+const LABELS: readonly (readonly [shift: bigint, prefix: bigint, label: number])[] = [
+  [0n, 1n, 0],
+  [32n, 0xffffn, 4],
+  [32n, 0n, 3],
+  [96n, 0x20010000n, 6],
+  [100n, 0x2001001n, 7],
+  [112n, 0x2002n, 2],
+  [112n, 0x3ffen, 12],
+  [118n, 0x3fbn, 11],
+  [121n, 0x7en, 5],
+];
+
 function labelOf({ bits }: Address): number {
-  if (bits === 1n) return 0;
-  if (bits >> 121n === 0x7en) return 13;
-  if (bits >> 112n === 0x2002n) return 2;
-  if (bits >> 96n === 0x20010000n) return 5;
-  return 1;
+  return LABELS.find(([shift, prefix]) => bits >> shift === prefix)?.[2] ?? 1;
 }
 
 function sharedBits(one: Address, other: Address): number {

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Surroundings } from "../netfilter/netfilter.ts";
+import type { Address } from "../packet/address.ts";
 import { type Packet, PROTOCOLS } from "../packet/packet.ts";
 import { inputFlow } from "./input_route.ts";
 import { addressType, lookup } from "./lookup.ts";
@@ -17,11 +18,13 @@ export interface Between {
   readonly out?: string;
   readonly portIn?: string;
   readonly portOut?: string;
+  /** The gateway that it is sent to, if to one. */
+  readonly nextHop?: Address;
 }
 
 /** What rules of a namespace may ask. */
 export function surroundings(namespace: Namespace, between: Between): Surroundings {
-  const { in: from, out, portIn, portOut } = between;
+  const { in: from, out, portIn, portOut, nextHop } = between;
   const { seconds } = namespace;
   return {
     ...(seconds === undefined ? {} : { seconds }),
@@ -36,7 +39,11 @@ export function surroundings(namespace: Namespace, between: Between): Surroundin
       return { index, group, type, ...(kind === "physical" ? {} : { kind }) };
     },
     addressType: (address, device) => addressType(namespace, address, device),
-    addressOf: (device, family, towards) => addressOf(namespace, device, family, towards),
+    addressOf(device, family, towards) {
+      // IPv4 asks for the next hop's sake (`rt_nexthop`), IPv6 for the destination's.
+      const near = family === 4 && device === out && nextHop?.family === 4 ? nextHop : towards;
+      return addressOf(namespace, device, family, near);
+    },
     reversePath: (packet, strict) => reversePath(namespace, from, packet, strict),
     hasSocket: (packet) => hasSocket(namespace, from, packet),
   };

@@ -258,7 +258,10 @@ export class Walker {
       return this.#end("blocked", trail, packet, tooLong(namespace, out, mtu, packet, route));
     }
     const before = from.device ?? from.tunnel;
-    const between = { out, ...(before === undefined ? {} : { in: before }) };
+    const between = {
+      ...{ out, ...(before === undefined ? {} : { in: before }) },
+      ...(hop.gateway === undefined ? {} : { nextHop: hop.gateway }),
+    };
     return this.#rules(trail, "postrouting", namespace, packet, between, (passed, after) => {
       const kept = confirmed(passed, namespace, after);
       if (local) return this.#loop(kept, namespace, after);
