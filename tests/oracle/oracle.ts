@@ -99,7 +99,8 @@ async function shell(script: string): Promise<void> {
   if (!success) throw new Error(`Cannot make the network: ${new TextDecoder().decode(stderr)}`);
 }
 
-async function taken(namespaces: readonly string[]): Promise<Snapshot> {
+/** A snapshot of these namespaces. */
+export async function taken(namespaces: readonly string[]): Promise<Snapshot> {
   const subjects = namespaces.map((name): Subject => {
     const path = `/run/netns/${name}`;
     const inum = Deno.statSync(path).ino ?? 0;
