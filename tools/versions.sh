@@ -35,7 +35,7 @@ RUN_PACKAGES=(
   "clang-$LLVM" "llvm-$LLVM" "lld-$LLVM" libbpf-dev linux-libc-dev
 )
 TEST_PACKAGES=(
-  "clang-format-$LLVM" shellcheck procps util-linux
+  "clang-format-$LLVM" shellcheck procps util-linux zstd
   iputils-ping netcat-openbsd ethtool
   prometheus prometheus-node-exporter
 )

@@ -3,13 +3,10 @@
  *
  * @module
  */
-import { createGzip } from "node:zlib";
-import { Readable, Writable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { Command } from "commander";
 import * as v from "valibot";
 import type { Known, Wanted } from "../../diagnose/snapshot/subjects.ts";
-import { type Head, type Packing, packingOf, VERSION } from "../../diagnose/snapshot/format.ts";
+import { type Head, packingOf, VERSION } from "../../diagnose/snapshot/format.ts";
 import { version } from "../version.ts";
 import {
   AgentClient,
@@ -19,6 +16,7 @@ import {
   withClientOptions,
 } from "./client.ts";
 import { withExamples } from "./program.ts";
+import { saveSnapshot } from "./snapshot_file.ts";
 import { Failure, type Terminal } from "./terminal.ts";
 
 /** A snapshot through the agent is there within this time. */
@@ -41,7 +39,10 @@ export function collectCommand(terminal: Terminal): Command {
   const command: Command = withClientOptions(
     new Command("collect")
       .description("snapshot of the node's network state, to be looked at anywhere")
-      .option("-o, --output <file>", "a .json.gz or .json; without it, JSON to standard output")
+      .option(
+        "-o, --output <file>",
+        "a .json, .json.gz or .json.zst; without it, JSON to standard output",
+      )
       .option("--pod <pod>", "only this pod, NAMESPACE/NAME; can be repeated", listed, [])
       .option(
         "--netns <netns>",
@@ -56,7 +57,7 @@ export function collectCommand(terminal: Terminal): Command {
     const explicit = command.getOptionValueSource("agent") === "cli";
     const pieces = await snapshot(options, explicit, terminal);
     if (output === undefined) { for await (const piece of pieces) terminal.out(piece); }
-    else await save(output, packing, pieces);
+    else await saveSnapshot(output, packing, pieces);
   });
   command.addOption(command.createOption("--known-from-stdin").hideHelp());
   return withExamples(
@@ -156,25 +157,4 @@ export async function* snapshotHere(
   const chosen = usable(() => choose(around.found, wanted));
   const all = around.found.map(({ subject }) => subject);
   yield* snapshotText(head, chosen, all, around.missing);
-}
-
-/** Writes beside the file first, so that a snapshot that failed replaces nothing. */
-async function save(path: string, packing: Packing, pieces: AsyncIterable<string>): Promise<void> {
-  const part = `${path}.part`;
-  try {
-    const file = await Deno.open(part, { write: true, create: true, truncate: true, mode: 0o600 });
-    const sink = Writable.fromWeb(file.writable);
-    const text = Readable.from(pieces);
-    if (packing === "gzip") await pipeline(text, createGzip(), sink);
-    else await pipeline(text, sink);
-    await Deno.rename(part, path);
-  } catch (error) {
-    await Deno.remove(part).catch((cause) => {
-      if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    });
-    if (error instanceof Failure) throw error;
-    throw new Failure(
-      `Cannot write the snapshot to "${path}": ${error instanceof Error ? error.message : error}`,
-    );
-  }
 }

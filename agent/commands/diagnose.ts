@@ -34,6 +34,7 @@ import { PAGE_ADDRESS, servePage } from "./diagnose_page.ts";
 import { clusterOf, diagnosed, namesOf } from "./diagnose_objects.ts";
 import { verified } from "./diagnose_verify.ts";
 import { withExamples } from "./program.ts";
+import { readSnapshotFile } from "./snapshot_file.ts";
 import { Failure, type Terminal } from "./terminal.ts";
 
 const PORT_MAX = 65_535;
@@ -235,7 +236,7 @@ async function snapshotsOf(
 ): Promise<Collected> {
   const { agents = [], kubeconfig = "", tokenFile } = options;
   if (options.snapshot.length > 0) {
-    return { snapshots: await Promise.all(options.snapshot.map(snapshotIn)), missing: [] };
+    return { snapshots: await Promise.all(options.snapshot.map(readSnapshotFile)), missing: [] };
   }
   if (agents.length > 1) return await ofAgents(agents, options);
   if (isElsewhere(options, explicit)) {
@@ -246,22 +247,6 @@ async function snapshotsOf(
   const pieces = await snapshot({ ...options, pod: [], netns: [] }, explicit, terminal);
   const text = (await Array.fromAsync(pieces)).join("");
   return { snapshots: [readSnapshot(new TextEncoder().encode(text))], missing: [] };
-}
-
-async function snapshotIn(path: string): Promise<Snapshot> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await Deno.readFile(path);
-  } catch (error) {
-    const because = error instanceof Error ? error.message : String(error);
-    throw new Failure(`Cannot read the snapshot "${path}": ${because}`);
-  }
-  try {
-    return readSnapshot(bytes);
-  } catch (error) {
-    if (error instanceof Error) throw new Failure(`"${path}": ${error.message}`);
-    throw error;
-  }
 }
 
 /** The pairs that are asked about, each with where it is written. */

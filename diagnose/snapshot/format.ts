@@ -74,20 +74,19 @@ export type Head = Omit<Snapshot, "namespaces" | "missing">;
 export type { Part };
 
 /** How a file holds a snapshot, by its name. */
-export type Packing = "json" | "gzip";
+export type Packing = "json" | "gzip" | "zstd";
 
 /**
  * How a file is packed.
  *
- * @throws {RangeError} for a name that says neither
+ * @throws {RangeError} for a name that says none
  */
 export function packingOf(path: string): Packing {
   if (path.endsWith(".gz")) return "gzip";
   if (path.endsWith(".json")) return "json";
-  const hint = path.endsWith(".zst") ? ": unpack it with `zstd -d`, or pack it with `zstd`" : "";
-  throw new RangeError(
-    `Cannot tell the packing of "${path}": its name must end in .json or .json.gz${hint}`,
-  );
+  if (path.endsWith(".zst")) return "zstd";
+  const names = ".json, .json.gz or .json.zst";
+  throw new RangeError(`Cannot tell the packing of "${path}": its name must end in ${names}`);
 }
 
 /**
