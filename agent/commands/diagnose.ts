@@ -18,7 +18,7 @@ import {
   targetOf,
 } from "../../diagnose/kube/target.ts";
 import { DNS_PORT, type Lookup } from "../../diagnose/kube/dns.ts";
-import { readSnapshot, type Snapshot } from "../../diagnose/snapshot/format.ts";
+import { readSnapshot } from "../../diagnose/snapshot/format.ts";
 import type { Diagnosis, Question } from "../../diagnose/walk/diagnosis.ts";
 import { Network } from "../../diagnose/walk/network.ts";
 import type { Address } from "../config/keys.ts";
@@ -160,7 +160,7 @@ export async function runDiagnosis(
     ? await verified(diagnoses, options.local === true ? undefined : options)
     : diagnoses;
   const text = written(told, options, terminal);
-  if (options.output === undefined) terminal.out(text);
+  if (options.output === undefined || options.output === "-") terminal.out(text);
   else await write(options.output, text);
   await showPage(told, options, terminal);
   const worst = Math.max(...told.map(exitCodeOf));

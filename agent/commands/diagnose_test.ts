@@ -142,3 +142,32 @@ Deno.test("skoop takes the predecessor's command lines, and says what is needles
     assert.equal(await shown, 0);
   });
 });
+
+Deno.test("skoop takes every flag that its predecessor's help has", async () => {
+  const flags = "--cloud-provider generic --network-plugin calico --proxy-mode ipvs " +
+    "--cluster-cidr 10.0.0.0/8 --collector-image i --collector-image-pull-policy Never " +
+    "--collector-namespace skoop --collector-cri-address /run/c.sock " +
+    "--collector-pod-wait-interval 2s --collector-pod-wait-timeout 9s " +
+    "--preserve-collector-pod --flannel-backend-type vxlan --flannel-bridge cni0 " +
+    "--flannel-pod-mtu 1450 --flannel-ip-masq=false --flannel-host-interface eth0 " +
+    "--calico-host-interface eth0 --calico-host-mtu 1500 --calico-pod-mtu 1500 " +
+    "--calico-ipip-pod-mtu 1480 --aliyun-access-key-id i --aliyun-access-key-secret s " +
+    "--aliyun-security-token t -v=3 --logtostderr --alsologtostderr=true --log_dir /tmp " +
+    "--log_file /tmp/l --stderrthreshold 2 --vmodule a=3 --one_output --skip_headers";
+  await withSnapshot(async (dir) => {
+    const asked = [...PAIR, "--dport", "80", "--protocol", "tcp", "--snapshot", `${dir}/s.json`];
+    const words = flags.split(" ");
+    const { code, out, err } = await run("skoop", ...asked, ...words, "--format", "json");
+    assert.equal(code, 0, err);
+    assert.deepEqual(Object.keys(JSON.parse(out)), ["cluster", "nodes", "links"]);
+    const given = words.filter((each) => each.startsWith("--")).map((each) => each.split("=")[0]);
+    const told = err.trimEnd().split("\n").map((line) => line.split(" ")[1]);
+    assert.deepEqual(told.toSorted(), [...given, "--v"].toSorted());
+    assert.doesNotMatch(err, /no longer needed.*\b[ist]$/m);
+    const none = await run("skoop", ...asked, "--kube-config", "/nowhere/config");
+    assert.match(none.err, /Cannot read the kubeconfig "\/nowhere\/config"/);
+    const svg = await run("skoop", ...asked, "--format", "svg", "--output", "-");
+    assert.match(svg.out, /^<svg /);
+    assert.match((await run("skoop", "--version")).out, /^podskoop \w/);
+  });
+});

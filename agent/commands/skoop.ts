@@ -7,20 +7,32 @@ import { Command, Option } from "commander";
 import { withClientOptions } from "./client.ts";
 import { type DiagnoseOptions, runDiagnosis, withQuestion } from "./diagnose.ts";
 import type { Terminal } from "./terminal.ts";
+import { version } from "../version.ts";
 
 /** What the predecessor had to be told, and the walk sees by itself. */
 const NEEDLESS = [
   ...["--cloud-provider", "--network-plugin", "--proxy-mode", "--cluster-cidr"],
   ...["--collector-image", "--collector-image-pull-policy", "--collector-namespace"],
   ...["--collector-cri-address", "--collector-pod-wait-interval", "--collector-pod-wait-timeout"],
-  ...["--flannel-backend-type", "--flannel-bridge", "--flannel-pod-mtu", "--flannel-ip-masq"],
+  ...["--flannel-backend-type", "--flannel-bridge", "--flannel-pod-mtu"],
   ...["--flannel-host-interface", "--calico-host-interface", "--calico-host-mtu"],
   ...["--calico-pod-mtu", "--calico-ipip-pod-mtu", "--aliyun-access-key-id"],
-  ...["--aliyun-access-key-secret", "--aliyun-security-token", "--kube-config"],
+  ...["--aliyun-access-key-secret", "--aliyun-security-token"],
+  // Those of its library for logs.
+  ...["--log_dir", "--log_file", "--log_file_max_size", "--log_backtrace_at", "--stderrthreshold"],
+  ...["--vmodule", "-v, --v"],
 ] as const;
 
-/** Flags of it that have no value. */
-const NEEDLESS_FLAGS = ["--preserve-collector-pod"] as const;
+/** Flags of it that need no value. */
+const NEEDLESS_FLAGS = [
+  ...["--preserve-collector-pod", "--flannel-ip-masq", "--logtostderr", "--alsologtostderr"],
+  ...["--add_dir_header", "--one_output", "--skip_headers", "--skip_log_headers"],
+] as const;
+
+/** Its own flags that mean what one of ours does. */
+interface OldOptions {
+  readonly kubeConfig?: string;
+}
 
 /** `skoop`: `podskoop diagnose` under its predecessor's name. */
 export function skoopProgram(terminal: Terminal): Command {
@@ -34,19 +46,31 @@ export function skoopProgram(terminal: Terminal): Command {
         value,
       ], []),
   );
-  for (const flag of NEEDLESS) command.addOption(new Option(`${flag} <value>`).hideHelp());
-  for (const flag of NEEDLESS_FLAGS) command.addOption(new Option(flag).hideHelp());
-  return command.action(async (options: DiagnoseOptions) => {
-    const given = (flags: readonly string[]) =>
-      flags.filter((flag) => command.getOptionValueSource(keyOf(flag)) === "cli");
-    for (const flag of given([...NEEDLESS, ...NEEDLESS_FLAGS])) {
-      terminal.err(`skoop: ${flag} is no longer needed: the walk sees what is there\n`);
+  const flags = [
+    ...NEEDLESS.map((flag) => new Option(`${flag} <value>`)),
+    ...NEEDLESS_FLAGS.map((flag) => new Option(`${flag} [value]`)),
+  ];
+  for (const flag of flags) command.addOption(flag.hideHelp());
+  command.addOption(new Option("--kube-config <file>").hideHelp());
+  command.version(`podskoop ${version}`, "--version", "which podskoop this is");
+  return command.action(async (options: DiagnoseOptions & OldOptions) => {
+    for (const flag of flags) {
+      if (command.getOptionValueSource(flag.attributeName()) !== "cli") continue;
+      terminal.err(`skoop: ${flag.long} is no longer needed: the walk sees what is there\n`);
     }
-    await runDiagnosis(options, command.getOptionValueSource("agent") === "cli", terminal);
+    await runDiagnosis(
+      asPredecessor(options),
+      command.getOptionValueSource("agent") === "cli",
+      terminal,
+    );
   });
 }
 
-/** The name that commander keeps a flag's value by. */
-function keyOf(flag: string): string {
-  return flag.slice(2).replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+/** Its words for ours: who reads its JSON knows its keys only. */
+function asPredecessor({ kubeConfig, ...options }: DiagnoseOptions & OldOptions): DiagnoseOptions {
+  return {
+    ...options,
+    ...(kubeConfig === undefined ? {} : { kubeconfig: kubeConfig }),
+    ...(options.format === "json" ? { format: "kubeskoop-json" } : {}),
+  };
 }
