@@ -28,6 +28,7 @@ import { type AgentAddress, type ClientOptions, withClientOptions } from "./clie
 import { snapshot } from "./collect.ts";
 import { parseListen } from "./agent.ts";
 import { diagnoseForAgent } from "./diagnose_for_agent.ts";
+import { cloudOf } from "./diagnose_facts.ts";
 import { FORMATTERS, TEXT_COLUMNS } from "./diagnose_formats.ts";
 import { type Collected, ofAgents, ofCluster, withMissing } from "./diagnose_nodes.ts";
 import { PAGE_ADDRESS, servePage } from "./diagnose_page.ts";
@@ -65,6 +66,7 @@ export interface DiagnoseOptions extends ClientOptions {
   readonly local?: boolean;
   readonly objects?: readonly string[];
   readonly kubeconfig?: string;
+  readonly facts?: string;
   /** The agents that were named; several are asked for their snapshots at the same time. */
   readonly agents?: readonly AgentAddress[];
   readonly verify?: boolean;
@@ -122,6 +124,7 @@ export function withQuestion(command: Command): Command {
       listed,
     )
     .option("--kubeconfig <file>", "ask this cluster's API for its objects, and its agents")
+    .option("--facts <file>", "what is known of a cloud's network between the nodes, YAML or JSON")
     .addOption(new Option("--format <format>").choices(Object.keys(FORMATTERS)).default("text"))
     .option("--http", "show it as a page, too, until it is interrupted")
     .option(
@@ -150,7 +153,7 @@ export async function runDiagnosis(
   for (const { node, because } of missing) {
     terminal.err(`podskoop: no snapshot of "${node}": ${because}\n`);
   }
-  const network = new Network(snapshots);
+  const network = new Network(snapshots, await cloudOf(options.facts));
   const names = namesOf(network, cluster);
   const questions = pairs.map(([words, where]) => questionOf(options, words, where, names));
   const diagnoses = questions.map((question) =>

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Address, sameAddress } from "../packet/address.ts";
+import type { Packet } from "../packet/packet.ts";
 import type { Snapshot } from "../snapshot/format.ts";
 import type { Device } from "./device.ts";
 import { Namespace } from "./namespace.ts";
@@ -14,13 +15,38 @@ export interface Place {
   readonly device: Device;
 }
 
+/** What becomes of a packet between two nodes. */
+export type Passage =
+  /** Nothing is known about it. */
+  | { readonly passes: "unknown" }
+  | {
+    readonly passes: "yes";
+    /** To whom it gets, and the addresses of the interface that it gets to. */
+    readonly node: string;
+    readonly addresses: readonly Address[];
+  }
+  | {
+    readonly passes: "no";
+    readonly id: "cloud-denies" | "cloud-route" | "cloud-source-check";
+    readonly what: string;
+    readonly evidence: string;
+    readonly fix: string;
+  };
+
+/** What is between nodes, as far as somebody knows it: a cloud's network. */
+export interface Underlay {
+  /** What becomes of a packet that a node sends to a next hop. */
+  carry(node: string, packet: Packet, nextHop: Address): Passage;
+}
+
 /** Namespaces, and which devices of them lead to one another. */
 export class Network {
   readonly namespaces: readonly Namespace[];
   readonly #byKey: ReadonlyMap<string, Namespace>;
   readonly #uppers = new Map<string, Place[]>();
 
-  constructor(snapshots: readonly Snapshot[]) {
+  /** `underlay` is what is known of what is between them. */
+  constructor(snapshots: readonly Snapshot[], readonly underlay?: Underlay) {
     this.namespaces = snapshots.flatMap((snapshot, at) => {
       const twice = snapshots.some((other, index) => index < at && other.node === snapshot.node);
       const node = twice ? `${snapshot.node}#${at + 1}` : snapshot.node;

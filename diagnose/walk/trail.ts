@@ -14,7 +14,7 @@ import type { Namespace } from "./namespace.ts";
 export interface Evidence {
   readonly kind:
     | ("rule" | "route" | "policy" | "sysctl" | "neighbour" | "device" | "socket" | "fdb")
-    | ("address" | "bridge" | "snapshot" | "packet");
+    | ("address" | "bridge" | "snapshot" | "packet" | "cloud");
   readonly text: string;
   /** The netfilter rule, where it is one. */
   readonly rule?: RuleReference;
@@ -31,7 +31,7 @@ export type CauseId =
   | ("mtu-icmp" | "mtu-silent" | "tunnel-no-remote" | "tunnel-no-peer" | "tunnel-nested")
   | ("no-listener" | "backlog-full" | "echo-ignored" | "answer-misdelivered" | "wrong-namespace")
   | ("leaves-snapshot" | "part-missing" | "source-unknown" | "too-many-branches" | "too-many-steps")
-  | ("not-walked" | "dataplane-unknown");
+  | ("not-walked" | "dataplane-unknown" | "cloud-denies" | "cloud-route" | "cloud-source-check");
 
 /** Why a packet goes no further. */
 export interface Cause {

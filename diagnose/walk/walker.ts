@@ -307,6 +307,8 @@ export class Walker {
       const found = neighbours(this.#frames, place, after, nextHop, passed.learned);
       return found.flatMap((each) => {
         if (each.found === "nobody") {
+          const over = this.#carriedOver(passed, place, after, nextHop, each.cause);
+          if (over !== undefined) return over;
           return this.#end(each.unknown ? "unknown" : "blocked", passed, after, each.cause);
         }
         const left = stepped(passed, {
@@ -358,6 +360,26 @@ export class Walker {
     });
   }
 
+  /** By a router of the cloud, which no snapshot has; undefined where nothing is known of one. */
+  #carriedOver(
+    trail: Trail,
+    place: Place,
+    packet: Packet,
+    nextHop: Address,
+    { id }: Cause,
+  ): readonly End[] | undefined {
+    const { namespace, device } = place;
+    if (id !== "leaves-snapshot" || this.network.underlay === undefined) return undefined;
+    const { passes } = this.network.underlay.carry(namespace.node, packet, nextHop);
+    if (passes === "unknown") return undefined;
+    const next = stepped(trail, {
+      ...{ namespace, does: "leave", device: device.name, packet },
+      text: `out by ${device.name} to ${formatAddress(nextHop)}, the cloud's router`,
+    });
+    const frame: Frame = { source: device.mac, destination: "", packet };
+    return this.#beyond(next, place, frame, nextHop);
+  }
+
   /** To another node, over what is between them. */
   #beyond(trail: Trail, place: Place, frame: Frame, nextHop: Address): readonly End[] {
     const { namespace, device } = place;
@@ -367,12 +389,27 @@ export class Walker {
     const byMac = far.filter((each) => each.device.mac === frame.destination);
     const has = (address: Address) =>
       far.filter((each) => each.device.addresses.some((own) => sameAddress(own.address, address)));
-    const near = byMac.length > 0 ? byMac : has(nextHop);
+    const carried = this.network.underlay?.carry(namespace.node, packet, nextHop);
+    if (carried?.passes === "no") {
+      const { id, what, evidence, fix } = carried;
+      const shown = [{ kind: "cloud" as const, text: evidence }];
+      return this.#end("blocked", trail, packet, {
+        ...{ id, namespace, device: device.name, what, evidence: shown, fix },
+      });
+    }
+    const near = carried?.passes === "yes"
+      ? carried.addresses.flatMap(has)
+      : byMac.length > 0
+      ? byMac
+      : has(nextHop);
     const [arrival] = near.length > 0 ? near : has(packet.destination);
     if (arrival !== undefined) {
-      const over = near.length > 0
+      const lets = carried?.passes === "yes"
         ? trail
-        : assuming(trail, `what is between the nodes takes it to ${arrival.namespace.label}`);
+        : assuming(trail, "nothing between the nodes stops it, such as a cloud's security groups");
+      const over = near.length > 0
+        ? lets
+        : assuming(lets, `what is between the nodes takes it to ${arrival.namespace.label}`);
       const to = { ...frame, destination: arrival.device.mac };
       return this.#arrived(this.#frames.receive(arrival, to, over), nextHop);
     }

@@ -1,0 +1,37 @@
+/**
+ * What `podskoop diagnose --facts` takes of a cloud's network.
+ *
+ * @module
+ */
+import { parse, YAMLError } from "yaml";
+import { Cloud } from "../../diagnose/cloud/cloud.ts";
+import { readFacts } from "../../diagnose/cloud/facts.ts";
+import { Failure } from "./terminal.ts";
+
+/** Characters of the file. */
+const FACTS_CHARACTERS_MAX = 16 * 1024 * 1024;
+
+/** The cloud that a file tells of; undefined where none is named. */
+export async function cloudOf(path: string | undefined): Promise<Cloud | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    const text = await Deno.readTextFile(path);
+    if (text.length > FACTS_CHARACTERS_MAX) {
+      throw new RangeError(`The file has more than ${FACTS_CHARACTERS_MAX} characters`);
+    }
+    return new Cloud(readFacts(valueOf(text)));
+  } catch (error) {
+    const because = error instanceof Error ? error.message : String(error);
+    throw new Failure(`Cannot use the facts "${path}": ${because}`, 2);
+  }
+}
+
+/** JSON is YAML; what only YAML has and nobody needs here, anchors, is refused. */
+function valueOf(text: string): unknown {
+  try {
+    return parse(text, { maxAliasCount: 0 });
+  } catch (error) {
+    if (!(error instanceof YAMLError) && !(error instanceof ReferenceError)) throw error;
+    throw new Error(error.message.split("\n")[0] ?? "", { cause: error });
+  }
+}
