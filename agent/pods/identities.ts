@@ -281,8 +281,9 @@ export class Identities {
    * a runtime and its network plugin are making it: a mount in `ip netns`, a process of theirs.
    */
   #isUnnamed(namespace: KnownNamespace, { kind, name }: Identity): boolean {
-    const { seenAt, goneAt, containerIds, innerId } = namespace;
-    if (goneAt !== undefined || this.#now() - seenAt >= REFRESH_SECONDS) return false;
+    const { seenAt, containerIds, innerId } = namespace;
+    // Sources know a pod a while longer than it is there.
+    if (this.#now() - seenAt >= REFRESH_SECONDS) return false;
     if (kind === "pod-uid") return true;
     if (kind === "netns" || kind === "process") return this.#sources.length > 0;
     if (kind !== "container") return false;

@@ -3,7 +3,7 @@ import { FakeProc } from "../../tests/fake_proc.ts";
 import { FakeVisitor } from "../../tests/fake_visitor.ts";
 import { Identities } from "./identities.ts";
 import type { IdentitySource } from "./identity.ts";
-import { NAME_LENGTH_MAX } from "./naming.ts";
+import { NAME_LENGTH_MAX, subjectsOf } from "./naming.ts";
 import { NamespaceTable } from "./table.ts";
 
 const HOST = 10;
@@ -253,6 +253,26 @@ Deno.test("identities of a sidecar are its pod's alone", async () => {
   assert.deepEqual(identities.owner("10.0.0.2"), { pod: { namespace: "shop", name: "cart" } });
   assert.deepEqual(identities.pods().map(({ name, pids }) => [name, pids]), [["cart", [17]]]);
   table.close();
+});
+
+Deno.test("identities ask for a namespace by its mount, also when it has gone", async () => {
+  let isKnown = false;
+  const pod = { kind: "pod", namespace: "shop", name: "short" } as const;
+  const identify = ({ mount }: { readonly mount?: string }) =>
+    isKnown && mount === "/run/netns/cni-7" ? pod : undefined;
+  using n = nodeWithMounts("9 8 0:4 net:[20] /run/netns/cni-7 rw - nsfs nsfs rw\n", [
+    { ...sourceOf("", ""), identify, refresh: () => void (isKnown = true) },
+  ]);
+  n.visitor.there.set(20, { cookie: 20n });
+  await n.table.tick();
+  const key = { inum: 20, cookie: 20n };
+  assert.equal(n.identities.identityOf(key).name, "cni-7");
+  assert.deepEqual(await n.identities.resolve(key), pod);
+  const view = n.table.lookup(key) ?? assert.fail("It is not there");
+  const mount = { mount: "/run/netns/cni-7" };
+  assert.deepEqual(subjectsOf(view, true), [{ netns: 20 }, mount]);
+  assert.deepEqual(subjectsOf({ ...view, goneAt: 7 }, true), [{}, mount]);
+  assert.deepEqual(subjectsOf({ ...view, podUid: UID }, true), [{ netns: 20, podUid: UID }]);
 });
 
 Deno.test("identities take a process on the host's network for whose an event is", async () => {

@@ -82,7 +82,13 @@ export interface IdentitySource {
   outcome(): Outcome;
   /** The pod or container that owns a namespace, or a process of it (a hostNetwork pod's, say). */
   identify(
-    subject: { readonly podUid?: string; readonly containerId?: string; readonly netns?: number },
+    subject: {
+      readonly podUid?: string;
+      readonly containerId?: string;
+      readonly netns?: number;
+      /** Where the namespace is, or was, mounted: runtimes give each a path that no other gets. */
+      readonly mount?: string;
+    },
   ): Identity | undefined;
   /** Who has an address, cluster-wide where the source knows. */
   owner?(address: string): AddressOwner | undefined;

@@ -18,6 +18,9 @@ const CONTAINER_ID_SHOWN = 12;
 export const HOST: Identity = { kind: "host", namespace: "", name: "" };
 export const UNKNOWN: Identity = { kind: "unknown", namespace: "unknown", name: "" };
 
+/** Mounts of a namespace that are asked about: one is usual. */
+const MOUNTS_ASKED_MAX = 4;
+
 /** What a source of names is asked about. */
 export type Subject = Parameters<IdentitySource["identify"]>[0];
 
@@ -68,12 +71,16 @@ function ofMount(path: string): Identity {
  * What to ask the sources about a namespace. A number that is free again may be another's by now.
  */
 export function subjectsOf(namespace: KnownNamespace, isMain: boolean): readonly Subject[] {
-  const { inum, podUid, containerIds, innerId, goneAt } = namespace;
+  const { inum, podUid, containerIds, innerId, mounts, goneAt } = namespace;
   const netns = goneAt === undefined ? { netns: inum } : {};
   const inner = innerId === undefined ? {} : { containerId: innerId };
   if (!isMain) return [{ ...netns, ...inner }];
   const pod = podUid === undefined ? {} : { podUid };
-  if (containerIds.length === 0) return [{ ...netns, ...pod }];
+  if (containerIds.length === 0) {
+    // A pod may have gone before any process of it was seen.
+    const asked = podUid === undefined ? mounts.slice(0, MOUNTS_ASKED_MAX) : [];
+    return [{ ...netns, ...pod }, ...asked.map((mount) => ({ mount }))];
+  }
   return containerIds.map((containerId) => ({ ...netns, ...pod, containerId }));
 }
 

@@ -198,8 +198,12 @@ disabled_plugins = ["io.containerd.internal.v1.tracing", "io.containerd.tracing.
     return pid;
   }
 
-  async removePod(id: string): Promise<void> {
+  async stopPod(id: string): Promise<void> {
     await this.runtime.call("StopPodSandbox", stringField(1, id));
+  }
+
+  async removePod(id: string): Promise<void> {
+    await this.stopPod(id);
     await this.runtime.call("RemovePodSandbox", stringField(1, id));
   }
 

@@ -178,3 +178,90 @@ Deno.test("names stay while containerd is killed, which is said, and it recovers
   const young = await containerd.makePod({ ...wanted, name: "young" });
   assert.equal((await podOf(agent, young))?.name, "young");
 });
+
+/** Refused connections of each pod under load, and their pause: they outlast the restart. */
+const UNDER_LOAD = 47;
+const PAUSE_SECONDS = 0.2;
+
+/** Connects again and again from inside a pod, over IPv4 and IPv6 in turn. */
+async function load({ pids }: Pick<PodView, "pids">, port: number): Promise<void> {
+  const script = `i=0; while [ $i -lt ${UNDER_LOAD} ]; do
+    if [ $((i % 2)) = 0 ]; then a=127.0.0.1; else a=::1; fi
+    nc -z -w2 $a ${port} || i=$((i + 1)); sleep ${PAUSE_SECONDS}
+  done`;
+  await run("nsenter", `--net=/proc/${pids[0]}/ns/net`, "sh", "-c", script);
+}
+
+Deno.test("pods keep their own names while containerd is killed under load", async () => {
+  await using containerd = await Containerd.start();
+  const wanted = { namespace: "shop", labels: LABELS };
+  const pods = await Promise.all(
+    ["a", "b", "c"].map((name) => containerd.makePod({ ...wanted, name })),
+  );
+  const doomed = await containerd.makePod({ ...wanted, name: "doomed" });
+  await using agent = await start(containerd);
+  const views: PodView[] = [];
+  for (const pod of pods) views.push(await podOf(agent, pod) ?? assert.fail(pod.name));
+  assert.equal((await podOf(agent, doomed))?.name, "doomed");
+  const ports = pods.map((_, index) => 4_741 + index);
+  const loads = Promise.all(views.map((view, index) => load(view, ports[index] ?? 0)));
+  const dead = await containerd.pidOf(doomed);
+  await containerd.kill();
+  await source(agent, "Degraded");
+  // It ends while nobody can tell, and is made anew under its name as soon as somebody can.
+  Deno.kill(dead, "SIGKILL");
+  await containerd.restart();
+  await containerd.removePod(doomed.id);
+  const anew = await containerd.makePod({ ...wanted, name: "doomed", labels: { version: "2" } });
+  const view = await podOf(agent, anew);
+  assert.deepEqual([view?.name, view?.labels], ["doomed", { version: "2" }]);
+  await loads;
+  const count = (pod: string) => ({ namespace: "shop", pod, kind: "nosock" });
+  const metrics = await agent.metrics();
+  for (const [index, { name, uid }] of pods.entries()) {
+    const sum = metrics.sum("podskoop_tcpreset_resets_total", count(name));
+    assert.equal(sum, UNDER_LOAD, name);
+    for (const { pod } of await resets(agent, ports[index] ?? 0)) {
+      assert.deepEqual(pod, { kind: "pod", namespace: "shop", name, uid });
+    }
+  }
+  await source(agent, "Running");
+});
+
+/** Pods of a short life, and how many of them there are at a time. */
+const SHORT_LIVES = 13;
+const LIVES_AT_ONCE = 4;
+
+Deno.test("pods that go as soon as they are there are named, many at a time", async () => {
+  await using containerd = await Containerd.start();
+  await using agent = await start(containerd);
+  await source(agent, "Running");
+  const waiting = Array.from({ length: SHORT_LIVES }, (_, index) => index).values();
+  const uids = new Map<number, string>();
+  const work = async () => {
+    for (const index of waiting) {
+      const name = `short-${index}`;
+      const pod = await containerd.makePod({ name, namespace: "shop", labels: {} });
+      uids.set(4_750 + index, pod.uid);
+      const path = `--net=/proc/${await containerd.pidOf(pod)}/ns/net`;
+      await assert.rejects(
+        run("nsenter", path, "nc", "-z", "-w2", "127.0.0.1", `${4_750 + index}`),
+      );
+      // The kubelet's garbage collector removes it later, too.
+      await containerd.stopPod(pod.id);
+    }
+  };
+  await Promise.all(Array.from({ length: LIVES_AT_ONCE }, work));
+  const look = async () =>
+    (await agent.events("type=TCPRESET_NOSOCK")).filter(({ source }) =>
+      uids.has(source?.port ?? 0)
+    );
+  const events = await eventually(look, (seen) => total(seen) >= SHORT_LIVES, 15_000);
+  const told = await agent.report(/^podskoop_(tcpreset_resets|events)_total/);
+  assert.equal(total(events), SHORT_LIVES, told);
+  for (const { pod, source } of events) {
+    const port = source?.port ?? 0;
+    const name = `short-${port - 4_750}`;
+    assert.deepEqual(pod, { kind: "pod", namespace: "shop", name, uid: uids.get(port) });
+  }
+});

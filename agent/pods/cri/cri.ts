@@ -20,6 +20,8 @@ const LOOK_MILLISECONDS_MAX = 60_000;
 const LOOK_MILLISECONDS_EVENTS = 30_000;
 /** Milliseconds from one look to the next that was asked for, by an event or `refresh()`. */
 const REFRESH_MILLISECONDS = 250;
+/** A sandbox that has gone tells for so long whose its UID was: its last events come late. */
+const LEFT_MILLISECONDS_MAX = 60_000;
 /** Statuses asked for at once. */
 const STATUSES_AT_ONCE = 4;
 /** After so many failures in a row another runtime may be looked for. */
@@ -173,13 +175,25 @@ export class CriSource implements IdentitySource {
       for (const sandbox of queue) known.push(await this.#known(runtime, sandbox, failures));
     };
     await Promise.all(Array.from({ length: STATUSES_AT_ONCE }, work));
-    this.#held = new Sandboxes(known, containers);
+    this.#held = new Sandboxes([...known, ...this.#left(known)], containers);
     this.#listen(runtime);
     if (tooMany + more > 0) {
       return `Cannot hold ${tooMany} of the sandboxes and ${more} of the containers: at most ` +
         `${SANDBOXES_MAX} and ${CONTAINERS_MAX} are held`;
     }
     return failures[0];
+  }
+
+  /** Those that have gone of late, as many as there is room for beside those that are there. */
+  #left(known: readonly Known[]): readonly Known[] {
+    const there = new Set(known.map(({ id }) => id));
+    const now = performance.now();
+    const left: Known[] = [];
+    for (const { leftAt = now, ...pod } of this.#held.known.values()) {
+      if (there.has(pod.id) || now - leftAt > LEFT_MILLISECONDS_MAX) continue;
+      left.push({ ...pod, ready: false, leftAt });
+    }
+    return left.slice(0, Math.max(0, SANDBOXES_MAX - known.length));
   }
 
   /** The runtime, and its list of sandboxes. */

@@ -62,6 +62,19 @@ Deno.test("cri does not name what only has the number of a pod's namespace", asy
   assert.equal(s.source.identify({}), undefined);
 });
 
+Deno.test("cri names a pod by where its namespace was mounted, when that is all there is", async () => {
+  await using fake = new FakeRuntime();
+  const path = "/var/run/netns/cni-7f3c";
+  const namespaces = [{ type: "pid" }, { type: "network", path }];
+  const info = JSON.stringify({ runtimeSpec: { linux: { namespaces } } });
+  fake.pods = [{ ...WEB, info, ready: false }];
+  using s = sourceOf(fake);
+  await s.state("working");
+  assert.deepEqual(s.source.identify({ mount: "/run/netns/cni-7f3c" }), IDENTITY);
+  assert.deepEqual(s.source.identify({ mount: path }), IDENTITY);
+  assert.equal(s.source.identify({ mount: "/run/netns/cni-7f3d" }), undefined);
+});
+
 Deno.test("cri takes no namespace and no address from a pod of the host's network", async () => {
   await using fake = new FakeRuntime();
   fake.pods = [{ ...WEB, hostNetwork: true }];
@@ -92,9 +105,19 @@ Deno.test("cri follows a pod that is made anew under its old name", async () => 
   await s.state("working");
   fake.pods = [{ ...WEB, id: "sandbox-2", uid: "uid-2", containers: ["c-3"] }];
   assert.equal(await s.named("uid-2"), "web");
-  assert.equal(s.source.identify({ podUid: "uid-1" }), undefined);
-  assert.equal(s.source.identify({ containerId: "c-1" }), undefined);
   assert.equal(s.source.identify({ containerId: "c-3" })?.uid, "uid-2");
+  assert.deepEqual(s.source.owner("10.0.0.7"), { pod: { namespace: "shop", name: "web" } });
+  // Late events are still those of the pod that has gone, by its own ids alone.
+  assert.deepEqual(s.source.identify({ podUid: "uid-1" }), IDENTITY);
+  assert.deepEqual(s.source.identify({ containerId: "sandbox-1" }), IDENTITY);
+  fake.pods = [];
+  await eventually(
+    () => Promise.resolve(s.source.owner("10.0.0.7")),
+    (owner) => owner === undefined,
+  );
+  assert.equal(s.source.owner("10.0.0.7"), undefined);
+  assert.equal(s.source.identify({ netns: OWN_NETNS }), undefined);
+  assert.equal(s.source.identify({ podUid: "uid-2" })?.name, "web");
 });
 
 for (

@@ -17,6 +17,8 @@ export interface Known extends Sandbox {
   readonly status?: SandboxStatus;
   /** Inode of the network namespace; undefined where it cannot be seen. */
   readonly netns?: number;
+  /** Milliseconds of `performance.now()` at the first look that no longer found it. */
+  readonly leftAt?: number;
 }
 
 /** What one look at the runtime found. */
@@ -25,6 +27,7 @@ export class Sandboxes {
   readonly #byContainer = new Map<string, Identity>();
   readonly #byUid = new Map<string, Identity>();
   readonly #byNetns = new Map<number, { readonly identity: Identity; readonly pod: Known }>();
+  readonly #byPath = new Map<string, Identity>();
   /** Null for an address that several pods have. */
   readonly #byAddress = new Map<string, AddressOwner | null>();
 
@@ -38,6 +41,9 @@ export class Sandboxes {
       const identity = identityOf(pod);
       this.#byContainer.set(pod.id, identity);
       if (pod.uid !== "") this.#byUid.set(pod.uid, identity);
+      if (pod.status?.netnsPath !== undefined) {
+        this.#byPath.set(canonical(pod.status.netnsPath), identity);
+      }
       if (!pod.ready || pod.status?.hostNetwork === true) continue;
       if (pod.netns !== undefined) this.#byNetns.set(pod.netns, { identity, pod });
       for (const address of pod.status?.addresses ?? []) {
@@ -57,12 +63,13 @@ export class Sandboxes {
    * be. `isStill` says whether a pod's namespace still has the number, as numbers are used again.
    */
   identify(
-    { containerId, podUid, netns }: Subject,
+    { containerId, podUid, netns, mount }: Subject,
     isStill: (pod: Known, netns: number) => boolean,
   ): Identity | undefined {
     const byContainer = containerId === undefined ? undefined : this.#byContainer.get(containerId);
     if (byContainer !== undefined) return byContainer;
     if (podUid !== undefined) return this.#byUid.get(podUid);
+    if (mount !== undefined) return this.#byPath.get(canonical(mount));
     if (containerId !== undefined || netns === undefined) return undefined;
     const found = this.#byNetns.get(netns);
     return found !== undefined && isStill(found.pod, netns) ? found.identity : undefined;
@@ -71,6 +78,11 @@ export class Sandboxes {
   owner(address: string): AddressOwner | undefined {
     return this.#byAddress.get(address) ?? undefined;
   }
+}
+
+/** `/var/run` is `/run`, and mount tables say so. */
+function canonical(path: string): string {
+  return path.replace(/^\/var\/run\//, "/run/");
 }
 
 function identityOf({ namespace, name, uid, labels }: Known): Identity {
