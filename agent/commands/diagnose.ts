@@ -7,6 +7,7 @@ import { Command, Option } from "commander";
 import { htmlText } from "../../diagnose/report/html.ts";
 import { headline } from "../../diagnose/report/headline.ts";
 import { documentOf } from "../../diagnose/report/json.ts";
+import type { Cluster } from "../../diagnose/kube/cluster.ts";
 import { parseAddress } from "../../diagnose/packet/address.ts";
 import {
   destinationOf,
@@ -30,7 +31,7 @@ import { parseListen } from "./agent.ts";
 import { diagnoseForAgent } from "./diagnose_for_agent.ts";
 import { cloudOf } from "./diagnose_facts.ts";
 import { FORMATTERS, TEXT_COLUMNS } from "./diagnose_formats.ts";
-import { type Collected, ofAgents, ofCluster, withMissing } from "./diagnose_nodes.ts";
+import { type Collected, ofAgents, ofCluster, tellMissing, withMissing } from "./diagnose_nodes.ts";
 import { PAGE_ADDRESS, servePage } from "./diagnose_page.ts";
 import { clusterOf, diagnosed, namesOf } from "./diagnose_objects.ts";
 import { verified } from "./diagnose_verify.ts";
@@ -149,10 +150,8 @@ export async function runDiagnosis(
   }
   const pairs = await pairsOf(options);
   const cluster = await clusterOf(options, terminal);
-  const { snapshots, missing } = await snapshotsOf(options, explicit, terminal);
-  for (const { node, because } of missing) {
-    terminal.err(`podskoop: no snapshot of "${node}": ${because}\n`);
-  }
+  const { snapshots, missing } = await snapshotsOf(options, explicit, cluster, terminal);
+  tellMissing(missing, terminal);
   const network = new Network(snapshots, await cloudOf(options.facts));
   const names = namesOf(network, cluster);
   const questions = pairs.map(([words, where]) => questionOf(options, words, where, names));
@@ -235,6 +234,7 @@ function isElsewhere(
 async function snapshotsOf(
   options: DiagnoseOptions,
   explicit: boolean,
+  cluster: Cluster | undefined,
   terminal: Terminal,
 ): Promise<Collected> {
   const { agents = [], kubeconfig = "", tokenFile } = options;
@@ -243,7 +243,7 @@ async function snapshotsOf(
   }
   if (agents.length > 1) return await ofAgents(agents, options);
   if (isElsewhere(options, explicit)) {
-    const collected = await ofCluster(kubeconfig, tokenFile);
+    const collected = await ofCluster(kubeconfig, tokenFile, cluster?.nodes.keys());
     if (collected !== undefined) return collected;
     terminal.err("podskoop: the cluster has no agents: collecting on this node\n");
   }

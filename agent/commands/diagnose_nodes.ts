@@ -12,7 +12,8 @@ import { agentToken, askAgent, type NodeAgent, nodeAgents } from "../kubernetes/
 import { findApiServer } from "../kubernetes/api_server.ts";
 import { ApiClient } from "../kubernetes/client.ts";
 import { AgentClient, type ClientOptions, readToken } from "./client.ts";
-import { Failure } from "./terminal.ts";
+import { printable } from "../log.ts";
+import { Failure, type Terminal } from "./terminal.ts";
 
 /** Nodes of one diagnosis, and how many of them are asked at the same time. */
 const NODES_MAX = 256;
@@ -21,6 +22,8 @@ const AT_ONCE = 16;
 const NODE_MILLISECONDS = 90_000;
 /** Names of missing nodes that are shown in one sentence. */
 const MISSING_SHOWN_MAX = 3;
+/** The same in lines by themselves. */
+const MISSING_TOLD_MAX = 10;
 
 /** A node whose snapshot is not there. */
 export interface MissingNode {
@@ -68,13 +71,15 @@ export async function collected(
 }
 
 /**
- * The snapshots of the agents that a cluster's API knows; undefined where it has none at all.
+ * The snapshots of the agents that a cluster's API knows; undefined where it has none at all. Those
+ * of its nodes that have no agent are missing.
  *
  * @throws {Failure} when the API cannot be asked, or gives no token.
  */
 export async function ofCluster(
   kubeconfig: string,
   tokenFile: string | undefined,
+  nodes: Iterable<string> = [],
 ): Promise<Collected | undefined> {
   try {
     const server = await findApiServer(kubeconfig);
@@ -86,7 +91,12 @@ export async function ofCluster(
     const token = tokenFile === undefined
       ? await agentToken(client, first.namespace)
       : readToken(tokenFile);
-    return await collected(agents.map((agent) => sourceOf(client, agent, token)));
+    const sources = agents.map((agent) => sourceOf(client, agent, token));
+    const { snapshots, missing } = await collected(sources);
+    const watched = new Set(agents.map(({ node }) => node));
+    const others = [...nodes].filter((node) => !watched.has(node))
+      .map((node) => ({ node, because: "the cluster has no agent there" }));
+    return { snapshots, missing: [...missing, ...others] };
   } catch (error) {
     if (error instanceof Failure || !(error instanceof Error)) throw error;
     throw new Failure(error.message);
@@ -120,6 +130,18 @@ export async function ofAgents(
     };
     return { node: client.where, bytes };
   }));
+}
+
+/** Names the nodes that are missing, for people. */
+export function tellMissing(
+  missing: readonly MissingNode[],
+  terminal: Pick<Terminal, "err">,
+): void {
+  for (const { node, because } of missing.slice(0, MISSING_TOLD_MAX)) {
+    terminal.err(`podskoop: no snapshot of "${printable(node)}": ${printable(because)}\n`);
+  }
+  const more = missing.length - MISSING_TOLD_MAX;
+  if (more > 0) terminal.err(`podskoop: no snapshot of ${more} more nodes\n`);
 }
 
 /** The diagnosis, with why nodes are missing wherever that is why it does not know. */

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { programOf } from "../../main.ts";
-import { FakeKubernetes, PODS } from "../../tests/fake_kubernetes.ts";
+import { FakeKubernetes, NODES, PODS } from "../../tests/fake_kubernetes.ts";
 import { FakeTerminal } from "../../tests/fake_terminal.ts";
-import { madePod } from "../../tests/made_kubernetes.ts";
+import { madeNode, madePod } from "../../tests/made_kubernetes.ts";
 import { forwarding, madeSnapshot } from "../../tests/made_network.ts";
 import { collected } from "./diagnose_nodes.ts";
 import { runProgram } from "./program.ts";
@@ -84,6 +84,20 @@ Deno.test("diagnose does not know what an agent did not tell, and says why", asy
   const other = await run(...back, "--kubeconfig", fake.kubeconfig());
   assert.equal(other.code, 3);
   assert.match(other.out, /^unknown because no namespace .*no snapshot of "node-2": Cannot read/);
+});
+
+Deno.test("diagnose names the nodes of a cluster that have no agent, some of them", async () => {
+  await using fake = new FakeKubernetes();
+  withAgents(fake, [Response.json(nodeSnapshot(1, 2)), Response.json(nodeSnapshot(2, 1))]);
+  for (const index of Array.from({ length: 13 }, (_, each) => each + 1)) {
+    fake.put(NODES, madeNode(`node-${index}`, `192.0.2.${index}`));
+  }
+  const { code, err } = await run(...PAIR, "--kubeconfig", fake.kubeconfig());
+  assert.equal(code, 0);
+  const lines = err.trimEnd().split("\n");
+  assert.equal(lines.length, 11);
+  assert.equal(lines[0], 'podskoop: no snapshot of "node-3": the cluster has no agent there');
+  assert.equal(lines.at(-1), "podskoop: no snapshot of 1 more nodes");
 });
 
 Deno.test("diagnose says what a cluster's agents lack", async () => {

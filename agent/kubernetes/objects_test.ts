@@ -1,6 +1,28 @@
 import assert from "node:assert/strict";
+import { readObjects } from "../../diagnose/kube/objects.ts";
 import { madeNode, madePod, madeService, madeSlice } from "../../tests/made_kubernetes.ts";
 import { readNode, readNodePod, readPod, readService, readSlice } from "./objects.ts";
+
+// testdata/: Kubernetes 1.20.2, by `PODSKOOP_GOLDEN=write make test-cluster`
+const RECORDED = new URL("testdata/objects.json", import.meta.url);
+
+Deno.test("objects of a real API server are read whole, by names as by diagnoses", async () => {
+  const text = await Deno.readTextFile(RECORDED);
+  const { items: [pod, service, slice, node] } = JSON.parse(text);
+  const own = readNodePod(pod);
+  assert.deepEqual([own.namespace, own.name, own.labels], ["shop", "web", { version: "2" }]);
+  assert.deepEqual(own.addresses, pod.status.podIPs.map(({ ip }: { ip: string }) => ip));
+  assert.equal(own.addresses.length, 2);
+  assert.match(own.containerIds.join(), /^[0-9a-f]{64}$/);
+  assert.deepEqual(readService(service).addresses, service.spec.clusterIPs);
+  assert.equal(service.spec.clusterIPs.length, 2);
+  const { addresses, namespace, name } = readSlice(slice) ?? assert.fail("It is of no service");
+  assert.deepEqual([namespace, name, addresses], ["shop", "front", slice.endpoints[0].addresses]);
+  assert.deepEqual(readNode(node).addresses, [pod.status.hostIP]);
+  const { objects, mistakes } = readObjects(text);
+  assert.deepEqual(mistakes, []);
+  assert.deepEqual(objects.map(({ kind }) => kind), ["Pod", "Service", "EndpointSlice", "Node"]);
+});
 
 Deno.test("what made a pod is told by its controller's name", () => {
   const labels = { "pod-template-hash": "6d4cf56db6" };

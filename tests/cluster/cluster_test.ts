@@ -4,12 +4,16 @@
  */
 import assert from "node:assert/strict";
 import type { PodView, Status } from "../../agent/surface.ts";
+import { IMAGE } from "../e2e/containerd.ts";
 import { BINARY, eventually, run } from "../host/lab.ts";
 import { Cluster } from "./cluster.ts";
 import { type KubeObject, pathOf } from "./control_plane.ts";
 
 /** Refused connections that are made in each place: a number that nothing else gives. */
 const CONNECTIONS = 7;
+
+/** Written where PODSKOOP_GOLDEN=write. */
+const RECORDED = new URL("../../agent/kubernetes/testdata/objects.json", import.meta.url);
 
 /** Bits of capabilities(7). */
 const CAPABILITIES: Readonly<Record<string, bigint>> = {
@@ -193,9 +197,32 @@ async function diagnoses(cluster: Cluster): Promise<void> {
   const isShut = /^blocked at pod shop\/web: nothing listens on tcp port 4734/.test(shut[1]);
   assert.ok(isShut, shut.join("\n"));
   assert.deepEqual([shut[0], shut[2]], [2, ""]);
+  // A node whose kubelet has not even begun.
+  const { labels } = (await cluster.agentPod()).metadata;
+  const other = { name: "podskoop-b", namespace: "podskoop", ...(labels && { labels }) };
+  const containers = [{ name: "agent", image: IMAGE }];
+  await plane.make({ kind: "Pod", metadata: other, spec: { nodeName: "node-b", containers } });
   const open = await diagnose(...pair, "--protocol", "icmp");
+  const told = 'podskoop: no snapshot of "node-b": Its agent "podskoop-b" is Pending\n';
+  assert.equal(open[2], told);
   assert.match(open[1], /^reachable: icmp arrives/, open[2]);
   assert.equal(open[0], 0);
+}
+
+/** Keeps objects as this API server shows them, for the tests that have no cluster. */
+async function record({ plane }: Cluster): Promise<void> {
+  const paths = [
+    pathOf("Pod", "shop", "web"),
+    pathOf("Service", "shop", "front"),
+    pathOf("EndpointSlice", "shop", "front"),
+    pathOf("Node", "", plane.node),
+  ];
+  const items = await Promise.all(paths.map((path) => plane.read(path)));
+  const kinds = items.map(({ kind }) => kind);
+  assert.deepEqual(kinds, ["Pod", "Service", "EndpointSlice", "Node"]);
+  if (Deno.env.get("PODSKOOP_GOLDEN") !== "write") return;
+  const list = { kind: "List", apiVersion: "v1", items };
+  await Deno.writeTextFile(RECORDED, `${JSON.stringify(list, null, 1)}\n`);
 }
 
 Deno.test("the agent runs as the DaemonSet's pod of a real cluster", async (t) => {
@@ -214,6 +241,7 @@ Deno.test("the agent runs as the DaemonSet's pod of a real cluster", async (t) =
     () => changes(cluster, client, web),
   );
   await t.step("addresses of a service are told by its name", () => services(cluster, client));
+  await t.step("objects have the form that other tests know", () => record(cluster));
   await t.step("tokens are what the API says of them", () => tokens(cluster));
   await t.step("diagnose has its snapshot through the API server", () => diagnoses(cluster));
 });

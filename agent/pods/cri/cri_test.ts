@@ -62,7 +62,7 @@ Deno.test("cri does not name what only has the number of a pod's namespace", asy
   assert.equal(s.source.identify({}), undefined);
 });
 
-Deno.test("cri names a pod by where its namespace was mounted, when that is all there is", async () => {
+Deno.test("cri names a pod by where its namespace was mounted, too", async () => {
   await using fake = new FakeRuntime();
   const path = "/var/run/netns/cni-7f3c";
   const namespaces = [{ type: "pid" }, { type: "network", path }];
