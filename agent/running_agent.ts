@@ -55,6 +55,9 @@ const HIDDEN_SYMBOL = "?";
 /** Kinds of text whose length is remembered: names in any order, in two formats. */
 const TEXT_KINDS_MAX = 32;
 
+/** Whose figures are that nobody is known for. */
+const UNKNOWN: Owner = { key: "unknown", namespace: "unknown", pod: "" };
+
 /** What the agent is made of. */
 export interface Parts {
   readonly kernel: Kernel;
@@ -271,16 +274,15 @@ export class RunningAgent implements surface.Agent {
 
   #figureOwners() {
     const { identities, table } = this.#parts;
-    const unknown: Owner = { key: "unknown", namespace: "unknown", pod: "" };
     const known = (identity: Identity) =>
       identity.kind === "unknown" ? undefined : this.#ownerOf(identity);
     return {
-      unknown,
+      unknown: UNKNOWN,
       ...this.#only(),
       // What the kernel could not tell the namespace of is nobody's for good.
       ofNetns: (key: { inum: number; cookie: bigint }) =>
         key.inum === 0
-          ? unknown
+          ? UNKNOWN
           : table.lookup(key) === undefined
           ? undefined
           : known(identities.identityOf(key)),
@@ -423,8 +425,21 @@ export class RunningAgent implements surface.Agent {
   /** Looks at the node again. */
   async tick(): Promise<void> {
     this.#tellKernelCounts();
-    await this.#parts.identities.tick();
+    const looking = this.#parts.identities.tick();
+    // What the scan found, before the visits: numbers are given out again at once.
+    this.#endNamespaces();
+    await looking;
+    this.#endNamespaces();
     await this.#follow();
+  }
+
+  /** Where there are no cookies, a namespace's figures must not go to the next of its number. */
+  #endNamespaces(): void {
+    const { identities, table, units } = this.#parts;
+    for (const namespace of table.takeEnded()) {
+      const identity = identities.identityOfNamespace(namespace);
+      units.end(namespace.inum, identity.kind === "unknown" ? UNKNOWN : this.#ownerOf(identity));
+    }
   }
 
   /** Has probes listen in the namespaces that there are now. */

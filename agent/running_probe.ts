@@ -45,6 +45,9 @@ const ENUMERATED_ENTRIES_MAX = 8;
 /** A namespace that nobody knows for this long is gone: its entries leave the map. */
 const UNKNOWN_KEPT_MS = 60_000;
 
+/** Entries of ended namespaces that wait for a collection; more go to the unknown's figures. */
+const ENDED_MAX = 65_536;
+
 /** What a probe needs of the agent. */
 export interface ProbeSurroundings {
   readonly kernel: Kernel;
@@ -92,6 +95,8 @@ interface ReadTotals {
   /** The field of the key that says whose the figure is. */
   readonly owner: { readonly field: string; readonly by: "netns" | "tgid" } | undefined;
   readonly retired: Retired;
+  /** What was taken along when a namespace ended, for the next collection. */
+  readonly ended: EndedEntry[];
   /** Who the far end of each entry is: what an address had counted stays with whose it was then. */
   readonly remotes: Map<string, Remote>;
   readonly remoteNames: RemoteNames;
@@ -101,6 +106,14 @@ interface ReadTotals {
 
 /** An entry's key and value. */
 type Entry = Readonly<Record<string, unknown>>;
+
+/** The last figures of a namespace that has ended. */
+interface EndedEntry {
+  readonly owner: Owner;
+  readonly key: Entry;
+  readonly value: Entry;
+  readonly remote: Remote | undefined;
+}
 
 /** One sample of an entry: the metric's card, and its label values. */
 interface EntrySample {
@@ -275,6 +288,7 @@ export class RunningProbe {
         card,
         map,
         retired: new Retired(),
+        ended: [],
         remotes: new Map(),
         remoteNames: new RemoteNames(),
         key: decoder(card.key, layoutOf(this.#object, card.key.struct), words),
@@ -336,18 +350,9 @@ export class RunningProbe {
         return;
       }
       if (remote !== undefined) read.remotes.set(name, remote);
-      for (const { name, metric, labels } of this.#samplesOf(read, key, remote)) {
-        const figure = value[metric.of];
-        if (isHistogram(figure) && metric.above === undefined) {
-          // What an unknown namespace leaves behind of a histogram is not kept: it has no one
-          // number.
-          if (leaves === "no") collection.observe(name, owner ?? owners.unknown, labels, figure);
-          continue;
-        }
-        const amount = isHistogram(figure) ? above(figure, metric.above ?? 0) : Number(figure);
-        if (leaves === "unknown") this.#leave(name, labels, amount);
-        else if (leaves === "no") collection.add(name, owner ?? owners.unknown, labels, amount);
-      }
+      const entry = { owner: owner ?? owners.unknown, key, value, remote };
+      if (leaves === "no") this.#addEntry(read, entry, collection);
+      else if (leaves === "unknown") this.#leaveEntry(read, entry);
       if (leaves !== "no") gone.push(bytes.slice());
     });
     for (const key of gone) {
@@ -355,10 +360,62 @@ export class RunningProbe {
       this.#forget(read, key);
     }
     for (const { key, remote } of retiring) this.#retire(read, key, remote);
+    // Once: from then on, the sums do not go down, for as long as there is a pod of that name.
+    for (const entry of read.ended.splice(0)) this.#addEntry(read, entry, collection);
     read.retired.addTo(collection, (netns) => owners.ofNetns(netns));
     for (const { metric, labels, value } of this.#left.values()) {
       if (metric in read.card.metrics) collection.add(metric, owners.unknown, labels, value);
     }
+  }
+
+  #addEntry(read: ReadTotals, entry: EndedEntry, collection: Collection): void {
+    const { owner, key, value, remote } = entry;
+    for (const { name, metric, labels } of this.#samplesOf(read, key, remote)) {
+      const figure = value[metric.of];
+      if (isHistogram(figure) && metric.above === undefined) {
+        collection.observe(name, owner, labels, figure);
+      } else collection.add(name, owner, labels, amountOf(figure, metric.above));
+    }
+  }
+
+  /** To the figures of those who are unknown; nothing of a histogram, which has no one number. */
+  #leaveEntry(read: ReadTotals, { key, value, remote }: EndedEntry): void {
+    for (const { name, metric, labels } of this.#samplesOf(read, key, remote)) {
+      const figure = value[metric.of];
+      if (isHistogram(figure) && metric.above === undefined) continue;
+      this.#leave(name, labels, amountOf(figure, metric.above));
+    }
+  }
+
+  /**
+   * A namespace that nothing but its number tells apart has ended: takes along what it has counted,
+   * so that whoever has the number next begins with nothing.
+   */
+  end(inum: number, owner: Owner): void {
+    for (const read of this.#totals) {
+      if (read.owner?.by !== "netns" || read.card.iterator !== undefined) continue;
+      const { field } = read.owner;
+      const { keyBytes } = read.map.info;
+      const keys: Uint8Array<ArrayBuffer>[] = [];
+      read.map.read((view, offset) => {
+        const netns: unknown = read.key(view, offset, keyBytes)[field];
+        if (!isNetnsKey(netns) || netns.inum !== inum || netns.cookie !== 0n) return;
+        keys.push(new Uint8Array(view.buffer, view.byteOffset + offset, keyBytes).slice());
+      });
+      for (const bytes of keys) this.#endEntry(read, bytes, owner);
+    }
+  }
+
+  #endEntry(read: ReadTotals, bytes: Uint8Array<ArrayBuffer>, owner: Owner): void {
+    const remote = read.remotes.get(hex(bytes));
+    const taken = read.map.take(bytes);
+    this.#forget(read, bytes);
+    if (taken === undefined) return;
+    const key: Entry = read.key(new DataView(bytes.buffer), 0, bytes.length);
+    const value: Entry = read.value(new DataView(taken.buffer), 0, taken.length);
+    const entry = { owner, key, value, remote };
+    if (read.ended.length < ENDED_MAX) read.ended.push(entry);
+    else this.#leaveEntry(read, entry);
   }
 
   *#samplesOf(
@@ -571,6 +628,10 @@ function isNetnsKey(value: unknown): value is NetnsKey {
 
 function isHistogram(value: unknown): value is Histogram {
   return typeof value === "object" && value !== null && "counts" in value;
+}
+
+function amountOf(figure: unknown, bound = 0): number {
+  return isHistogram(figure) ? above(figure, bound) : Number(figure);
 }
 
 /** Observations above a bucket's bound. */

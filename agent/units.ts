@@ -16,7 +16,7 @@ import type { HookedProbe, NetlinkProbe, Probe } from "./probe.ts";
 import { type Listened, RunningListener, type Visitor } from "./running_listener.ts";
 import { type KernelCounts, type Owners, RunningProbe } from "./running_probe.ts";
 import { addOccupancy, addUnits, type UnitReport } from "./self.ts";
-import { type Collection, HOST } from "./series.ts";
+import { type Collection, HOST, type Owner } from "./series.ts";
 import type { UnitStatus } from "./surface.ts";
 
 /** What loading probes takes. */
@@ -250,6 +250,17 @@ export class Units {
   #outcomeOf(name: string): Outcome {
     const running = this.#running.get(name) ?? this.#listening.get(name);
     return this.#readings.get(name)?.outcome ?? running?.outcome ?? { state: "stopped" };
+  }
+
+  /** A namespace that nothing but its number tells apart has ended. */
+  end(inum: number, owner: Owner): void {
+    for (const [name, probe] of this.#running) {
+      try {
+        probe.end(inum, owner);
+      } catch (error) {
+        log.warn(`Cannot take along what the probe "${name}" counted for "${owner.key}": ${error}`);
+      }
+    }
   }
 
   /** Takes what is in every ring; how many records there were. */

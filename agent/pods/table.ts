@@ -111,6 +111,7 @@ export class NamespaceTable {
   readonly #live = new Map<number, Entry>();
   readonly #gone = new Set<Entry>();
   readonly #byCookie = new Map<bigint, Entry>();
+  #ended: KnownNamespace[] = [];
   #refusedInums: ReadonlySet<number> = new Set();
   #refused = 0;
   #forgotten = 0;
@@ -233,6 +234,17 @@ export class NamespaceTable {
   doubt({ inum, cookie }: NetnsKey): void {
     const entry = this.#live.get(inum);
     if (entry !== undefined && entry.cookie === cookie) entry.doubted = true;
+  }
+
+  /**
+   * The namespaces without a cookie that have ended since the last call: whatever goes by their
+   * number alone may be another's from now on. Beyond `GONE_MAX`, those that ended first are left
+   * out.
+   */
+  takeEnded(): readonly KnownNamespace[] {
+    const ended = this.#ended;
+    this.#ended = [];
+    return ended;
   }
 
   /** Gives back what is open. The visitor is its owner's to close. */
@@ -395,6 +407,8 @@ export class NamespaceTable {
     entry.pending = false;
     entry.view = { ...entry.view, pids: [], goneAt: entry.lastSeen };
     this.#gone.add(entry);
+    if (entry.cookie === 0n) this.#ended.push(entry.view);
+    if (this.#ended.length > GONE_MAX) this.#ended.shift();
   }
 
   #forget(now: number): void {

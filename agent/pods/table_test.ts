@@ -212,3 +212,27 @@ Deno.test("who waits for a namespace has it from the next scan of anyone", async
   await n.table.tick();
   assert.deepEqual((await waiting)?.pids, [17]);
 });
+
+Deno.test("of namespaces without cookies, those that have ended are told once", async () => {
+  using n = node();
+  n.proc.put(17, { comm: "old", netns: 20 });
+  n.proc.put(18, { comm: "other", netns: 21 });
+  n.visitor.there.set(20, { cookie: 0n });
+  n.visitor.there.set(21, { cookie: 9n });
+  await n.table.tick();
+  assert.deepEqual(n.table.takeEnded(), []);
+  // The number is given out again between two looks.
+  n.proc.remove(17);
+  n.proc.put(19, { comm: "new", netns: 20 });
+  n.clock.now += 1;
+  const ticked = n.table.tick();
+  // Known before the visit is over: who has the number now may count already.
+  assert.deepEqual(n.table.takeEnded().map(({ first }) => first?.comm), ["old"]);
+  await ticked;
+  n.proc.remove(18);
+  n.proc.remove(19);
+  n.clock.now += 1;
+  await n.table.tick();
+  assert.deepEqual(n.table.takeEnded().map(({ first }) => first?.comm), ["new"]);
+  assert.deepEqual(n.table.takeEnded(), []);
+});

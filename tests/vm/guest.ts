@@ -21,6 +21,7 @@ import { commands, COMMANDS_CONFIG } from "./commands.ts";
 import { disks } from "./disks.ts";
 import type { Check, Report } from "./report.ts";
 import { queries } from "./queries.ts";
+import { reuse } from "./reuse.ts";
 import { slow } from "./slow.ts";
 import { waits } from "./waits.ts";
 
@@ -145,7 +146,11 @@ async function forwarding(lab: Lab, family: Ends["family"], tool: Ends["tool"]):
   await lab.inside(name, tool, "-A", "FORWARD", "-j", "DROP");
 }
 
-async function resets(lab: Lab, agent: AgentUnderTest): Promise<void> {
+async function resets(
+  lab: Lab,
+  agent: AgentUnderTest,
+  check: (name: string, found: unknown, wanted: unknown) => void,
+): Promise<void> {
   const seen = { nosock: 0, active: 0, receive: 0 };
   for (const { family, left, right } of endsOf(lab)) {
     const count = (at: Node, kind: string) => async () =>
@@ -272,7 +277,7 @@ async function faults(
   const parts: Readonly<Record<string, () => Promise<void>>> = {
     nothing: () => nothing(lab, agent),
     drops: () => drops(lab, agent, reasons),
-    resets: () => resets(lab, agent),
+    resets: () => resets(lab, agent, check),
     inventories: () => inventories(lab, agent),
     waits: async () => void checks.push(...await waits(agent)),
     queries: async () => void checks.push(...await queries(agent)),
@@ -280,6 +285,7 @@ async function faults(
     commands: async () =>
       answersCommands ? await commands(lab, agent, check, configure) : undefined,
     slow: () => slow(agent, check),
+    reuse: () => reuse(agent, check),
   };
   for (const [name, make] of Object.entries(parts)) {
     if (only.length > 0 && !only.includes(name)) continue;
