@@ -15,6 +15,7 @@ import { Network } from "./network.ts";
 import { listenerFor } from "./socket.ts";
 import { type Cause, type End, ended, START, stepped, sysctl, type Trail } from "./trail.ts";
 import { type Sending, Walker } from "./walker.ts";
+import { settingName } from "./command.ts";
 
 /** What is asked. */
 export interface Question {
@@ -218,8 +219,8 @@ class Conversation {
         namespace,
         what: "echo requests are ignored",
         evidence: [sysctl(namespace, path)],
-        confirm: namespace.command(`sysctl ${path.replaceAll("/", ".")}`),
-        fix: `sysctl -w ${path.replaceAll("/", ".")}=0`,
+        confirm: namespace.command(`sysctl ${settingName(path)}`),
+        fix: `sysctl -w ${settingName(path)}=0`,
       }),
     };
   }

@@ -15,6 +15,7 @@ import { attribute, type Device, portAttribute } from "./device.ts";
 import { keyOf, type Network, type Place } from "./network.ts";
 import { met } from "./programs.ts";
 import { assuming, type Cause, type CauseId, stepped, type Trail } from "./trail.ts";
+import { shellWord } from "./command.ts";
 
 /** To everyone. */
 export const BROADCAST = "ff:ff:ff:ff:ff:ff";
@@ -228,7 +229,7 @@ export class Frames {
       return [lost(port, frame, trail, "bridge-port", {
         what: `the bridge "${bridge.device.name}" does not forward from the port ` +
           `"${port.device.name}": its state is ${state}`,
-        confirm: port.namespace.command(`bridge link show dev ${port.device.name}`),
+        confirm: port.namespace.command(`bridge link show dev ${shellWord(port.device.name)}`),
       })];
     }
     if (!bridge.device.up) return [lostDown(bridge, frame, trail)];
@@ -317,14 +318,14 @@ export class Frames {
       return [lost(port, frame, trail, "bridge-port", {
         what: `the bridge "${bridge.device.name}" would send it back through the port ` +
           `"${port.device.name}" that it came by, which takes hairpin mode`,
-        fix: `bridge link set dev ${port.device.name} hairpin on`,
+        fix: `bridge link set dev ${shellWord(port.device.name)} hairpin on`,
       })];
     }
     if (is(from?.device, "isolated") && is(port.device, "isolated")) {
       return [lost(port, frame, trail, "bridge-isolated", {
         what: `the ports "${from?.device.name}" and "${port.device.name}" of the bridge ` +
           `"${bridge.device.name}" are isolated from each other`,
-        fix: `bridge link set dev ${port.device.name} isolated off`,
+        fix: `bridge link set dev ${shellWord(port.device.name)} isolated off`,
       })];
     }
     const state = portAttribute(port.device, "state");
@@ -333,7 +334,7 @@ export class Frames {
       return [lost(port, frame, trail, "bridge-port", {
         what: `the bridge "${bridge.device.name}" does not forward to the port ` +
           `"${port.device.name}": its state is ${state}`,
-        confirm: port.namespace.command(`bridge link show dev ${port.device.name}`),
+        confirm: port.namespace.command(`bridge link show dev ${shellWord(port.device.name)}`),
       })];
     }
     const vlan = egressVlan(bridge, port.device.name, frame.vlan);
@@ -435,7 +436,7 @@ function oversize(place: Place, frame: Frame, trail: Trail): Arrival | undefined
     what: `a packet of ${length} bytes is dropped without a word at "${name}", ` +
       `as its MTU is ${mtu}`,
     evidence: [{ kind: "device", text: `${name} mtu ${mtu}` }],
-    confirm: place.namespace.command(`ip link show dev ${name}`),
+    confirm: place.namespace.command(`ip link show dev ${shellWord(name)}`),
     fix: `give both ends of the cable, and all ports of the bridge, the same MTU`,
   });
 }
@@ -461,7 +462,7 @@ export function lost(
     namespace,
     device: device.name,
     evidence: [{ kind: "device", text: deviceText(device) }],
-    confirm: namespace.command(`ip -d link show dev ${device.name}`),
+    confirm: namespace.command(`ip -d link show dev ${shellWord(device.name)}`),
     ...words,
   };
   return { at: "lost", cause, trail, frame, ...(unknown ? { unknown } : {}) };
@@ -476,7 +477,7 @@ function lostDown(place: Place, frame: Frame, trail: Trail): Arrival {
   const { name } = place.device;
   return lost(place, frame, trail, "device-down", {
     what: `the device "${name}" is down`,
-    fix: `ip link set dev ${name} up`,
+    fix: `ip link set dev ${shellWord(name)} up`,
   });
 }
 
@@ -493,7 +494,7 @@ function vlanLost(port: Place, bridge: Place, frame: Frame, trail: Trail): Arriv
   return lost(port, frame, trail, "bridge-vlan", {
     what: `the port "${port.device.name}" of the bridge "${bridge.device.name}" ` +
       `does not let a frame ${tag} pass`,
-    confirm: port.namespace.command(`bridge vlan show dev ${port.device.name}`),
-    fix: `bridge vlan add dev ${port.device.name} vid ${frame.vlan ?? "NUMBER"}`,
+    confirm: port.namespace.command(`bridge vlan show dev ${shellWord(port.device.name)}`),
+    fix: `bridge vlan add dev ${shellWord(port.device.name)} vid ${frame.vlan ?? "NUMBER"}`,
   });
 }

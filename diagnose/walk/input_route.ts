@@ -25,6 +25,10 @@ import type { Namespace } from "./namespace.ts";
 import { type Hop, type Route, tableName } from "./routes.ts";
 import type { Flow } from "./rules.ts";
 import { type Cause, type Evidence, sysctl } from "./trail.ts";
+import { settingName, shellWord } from "./command.ts";
+
+/** Text that a shell takes as words and nothing else. */
+const PLAIN = /^[\w .:/-]+$/;
 
 /** Where a packet that came in goes. */
 export type InputRoute =
@@ -131,7 +135,7 @@ function strange4(namespace: Namespace, device: Device, packet: Packet): Cause |
       `${formatAddress(loopback)} is loopback's, and does not come by another device`,
     ),
     evidence: [sysctl(namespace, path), sysctl(namespace, "net/ipv4/conf/all/route_localnet")],
-    fix: `sysctl -w ${path.replaceAll("/", ".")}=1`,
+    fix: `sysctl -w ${shellWord(settingName(path))}=1`,
   };
 }
 
@@ -144,8 +148,8 @@ function strange6(namespace: Namespace, device: Device, packet: Packet): Cause |
       device: device.name,
       what: `IPv6 is off on the device "${device.name}"`,
       evidence: [sysctl(namespace, path)],
-      confirm: namespace.command(`sysctl ${path.replaceAll("/", ".")}`),
-      fix: `sysctl -w ${path.replaceAll("/", ".")}=0`,
+      confirm: namespace.command(`sysctl ${shellWord(settingName(path))}`),
+      fix: `sysctl -w ${shellWord(settingName(path))}=0`,
     };
   }
   if (isMulticast(packet.source)) {
@@ -237,7 +241,7 @@ function filtered(
     confirm: namespace.command("nstat -az TcpExtIPReversePathFilter"),
     fix: filter === 1
       ? "mend the way back, or make the filter loose: " +
-        `sysctl -w ${own.replaceAll("/", ".")}=2`
+        `sysctl -w ${shellWord(settingName(own))}=2`
       : "add a route back to the source",
   };
 }
@@ -274,7 +278,7 @@ function forwardingOff(namespace: Namespace, device: Device, packet: Packet): Ca
     what: `${formatAddress(packet.destination)} is not an address of this namespace, ` +
       "and it does not forward",
     evidence: [sysctl(namespace, path)],
-    confirm: namespace.command(`sysctl ${path.replaceAll("/", ".")}`),
+    confirm: namespace.command(`sysctl ${shellWord(settingName(path))}`),
     fix: `sysctl -w ${all}=1, if it is to forward; else correct the route that leads here`,
   };
 }
@@ -302,9 +306,9 @@ export function unroutable(
       id: rule ? "rule-refuses" : "route-refuses",
       what: `a ${rule ? "rule of policy routing" : "route"} says ${found.type} for ${text}`,
       evidence: [{ kind: rule ? "policy" : "route", text: found.text.replace(/^\w+ /, "") }],
-      fix: `delete it, if ${text} is to be reached: ip ${dash}${
-        found.text.replace(/^(rule|route)/, "$1 del")
-      }`,
+      fix: `delete it, if ${text} is to be reached${
+        // A device's name that a shell would act on is in no command.
+        PLAIN.test(found.text) ? `: ip ${dash}${found.text.replace(/^\w+/, "$& del")}` : ""}`,
     };
   }
   const tables = namespace.routes.tables(packet.destination.family).map(tableName);

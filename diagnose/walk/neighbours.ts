@@ -16,6 +16,7 @@ import { keyOf, type Place } from "./network.ts";
 import { source4 } from "./source.ts";
 import { type Cause, type Evidence, type Learned, START, sysctl } from "./trail.ts";
 import { carries, farEndRouted } from "./tunnels.ts";
+import { settingName, shellWord } from "./command.ts";
 
 /** Where frames for the next hop go, or why nobody takes them. */
 export type Neighbour =
@@ -94,7 +95,7 @@ export function neighbours(
       ? `${text} is beyond "${device.name}", and no snapshot has it`
       : answers.because ?? `nobody answers for ${text} on "${device.name}"`,
     evidence,
-    confirm: namespace.command(`ip neighbour show ${text} dev ${device.name}`),
+    confirm: namespace.command(`ip neighbour show ${text} dev ${shellWord(device.name)}`),
     ...(unknown
       ? { fix: "collect a snapshot of the node that has it, too" }
       : { fix: `see that ${text} is there, or correct the route that names it` }),
@@ -250,7 +251,7 @@ function unheard(
       what: `the answer of ${formatAddress(hop)} does not get back to "${device.name}"` +
         (device.link.master === undefined ? "" : `, a port of "${device.link.master}"`),
       evidence: [{ kind: "device", text: deviceText(device) }],
-      confirm: namespace.command(`ip -d link show dev ${device.name}`),
+      confirm: namespace.command(`ip -d link show dev ${shellWord(device.name)}`),
       fix: "correct the route that leads to this device",
     };
   }
@@ -301,8 +302,8 @@ function silent(namespace: Place["namespace"], device: Device, hop: Address): Ca
     what: `arp_ignore or arp_filter keeps "${device.name}" from answering for ` +
       formatAddress(hop),
     evidence: [sysctl(namespace, path("arp_ignore")), sysctl(namespace, path("arp_filter"))],
-    confirm: namespace.command(`sysctl ${path("arp_ignore").replaceAll("/", ".")}`),
-    fix: `sysctl -w ${path("arp_ignore").replaceAll("/", ".")}=0`,
+    confirm: namespace.command(`sysctl ${shellWord(settingName(path("arp_ignore")))}`),
+    fix: `sysctl -w ${shellWord(settingName(path("arp_ignore")))}=0`,
   };
 }
 

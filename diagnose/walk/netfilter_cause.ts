@@ -6,6 +6,7 @@
  */
 import type { Hook, Outcome, RuleReference } from "../netfilter/netfilter.ts";
 import type { Packet } from "../packet/packet.ts";
+import { shellWord } from "./command.ts";
 import type { Namespace } from "./namespace.ts";
 import type { Between } from "./surroundings.ts";
 import { type Cause, type CauseId, type Evidence, stepped, type Trail } from "./trail.ts";
@@ -83,13 +84,6 @@ export function causeOf(
   };
 }
 
-/** What a shell takes as one word without quotes. */
-const PLAIN_WORD = /^[\w@%+=:,./-]+$/;
-
-function word(text: string): string {
-  return PLAIN_WORD.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}
-
 function tool({ engine }: RuleReference, packet: Packet): string | undefined {
   const name = packet.source.family === 4 ? "iptables" : "ip6tables";
   if (engine === "iptables-legacy") return `${name}-legacy`;
@@ -98,21 +92,21 @@ function tool({ engine }: RuleReference, packet: Packet): string | undefined {
 
 function commandFor(namespace: Namespace, rule: RuleReference, packet: Packet): string {
   const xtables = tool(rule, packet);
-  const chain = word(rule.chain);
+  const chain = shellWord(rule.chain);
   if (xtables !== undefined) {
     const number = rule.number > 0 ? ` ${rule.number}` : "";
-    return namespace.command(`${xtables} -t ${rule.table} -vnL ${chain}${number}`);
+    return namespace.command(`${xtables} -t ${shellWord(rule.table)} -vnL ${chain}${number}`);
   }
   if (rule.engine === "ipvs") return namespace.command("ipvsadm -Ln --stats");
-  return namespace.command(`nft -a list chain ${rule.family} ${word(rule.table)} ${chain}`);
+  return namespace.command(`nft -a list chain ${rule.family} ${shellWord(rule.table)} ${chain}`);
 }
 
 function fixFor(rule: RuleReference, packet: Packet): string | undefined {
   const xtables = tool(rule, packet);
   const what = "if it is not meant to be stopped";
-  const chain = word(rule.chain);
+  const chain = shellWord(rule.chain);
   if (xtables !== undefined && rule.number > 0) {
-    return `${what}: ${xtables} -t ${rule.table} -D ${chain} ${rule.number}`;
+    return `${what}: ${xtables} -t ${shellWord(rule.table)} -D ${chain} ${rule.number}`;
   }
   if (xtables !== undefined) return `${what}, accept it in ${rule.chain} before its policy`;
   return rule.engine === "ipvs" ? undefined : `${what}, change the chain ${rule.chain}`;

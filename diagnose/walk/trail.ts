@@ -8,6 +8,7 @@
 import type { RuleReference } from "../netfilter/netfilter.ts";
 import type { Address } from "../packet/address.ts";
 import type { Connection, Packet } from "../packet/packet.ts";
+import { settingName } from "./command.ts";
 import type { Namespace } from "./namespace.ts";
 
 /** What something was seen by. */
@@ -143,5 +144,5 @@ export function ended(
 /** Evidence of a setting. */
 export function sysctl(namespace: Namespace, path: string): Evidence {
   const value = namespace.snapshot.sysctls?.[path];
-  return { kind: "sysctl", text: `${path.replaceAll("/", ".")} = ${value ?? "not known"}` };
+  return { kind: "sysctl", text: `${settingName(path)} = ${value ?? "not known"}` };
 }

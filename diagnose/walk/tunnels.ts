@@ -11,6 +11,7 @@ import { lookup } from "./lookup.ts";
 import type { Namespace } from "./namespace.ts";
 import type { Network, Place } from "./network.ts";
 import type { Cause, Load } from "./trail.ts";
+import { shellWord } from "./command.ts";
 
 /** A packet that goes around another. */
 export interface Outer {
@@ -239,7 +240,7 @@ export function noPeer(namespace: Namespace, packet: Packet, load: Load): Cause 
       formatAddress(packet.source),
     evidence: namespace.devices.filter(({ kind }) => kind === load.kind)
       .map((device) => ({ kind: "device", text: deviceText(device) })),
-    confirm: namespace.command(`ip -d link show type ${load.kind}`),
+    confirm: namespace.command(`ip -d link show type ${shellWord(load.kind)}`),
     fix: `give this namespace such a device, or set it up`,
   };
 }
@@ -250,9 +251,12 @@ function noRemote({ namespace, device }: Place, frame: Frame) {
     namespace,
     device: device.name,
     what: `the ${device.kind} device "${device.name}" knows no far end for ${frame.destination}`,
-    evidence: [{ kind: "fdb", text: `no entry for ${frame.destination} dev ${device.name}` }],
-    confirm: namespace.command(`bridge fdb show dev ${device.name}`),
-    fix: `bridge fdb append ${frame.destination} dev ${device.name} dst ADDRESS`,
+    evidence: [{
+      kind: "fdb",
+      text: `no entry for ${frame.destination} dev ${shellWord(device.name)}`,
+    }],
+    confirm: namespace.command(`bridge fdb show dev ${shellWord(device.name)}`),
+    fix: `bridge fdb append ${frame.destination} dev ${shellWord(device.name)} dst ADDRESS`,
   };
   return { cause, unknown: false };
 }
@@ -267,7 +271,7 @@ function unknownTunnel({ namespace, device }: Place) {
       ? `the device "${device.name}" hands it to a program, which may do anything with it`
       : `what a device of the kind "${device.kind}" does with it is not walked`,
     evidence: [{ kind: "device", text: deviceText(device) }],
-    confirm: namespace.command(`ip -d link show dev ${device.name}`),
+    confirm: namespace.command(`ip -d link show dev ${shellWord(device.name)}`),
   };
   return { cause, unknown: true };
 }

@@ -33,6 +33,7 @@ import {
   type Trail,
 } from "./trail.ts";
 import { encapsulate, noPeer, type Outer, tunnelFor } from "./tunnels.ts";
+import { shellWord } from "./command.ts";
 
 /** Ways that one packet may take; what is beyond is unknown. */
 const BRANCHES_MAX = 64;
@@ -332,9 +333,9 @@ export class Walker {
           what: `nobody behind "${device.name}" has the address ${each.mac}`,
           evidence: [{ kind: "neighbour", text: each.text }],
           confirm: namespace.command(
-            `ip neighbour show ${formatAddress(nextHop)} dev ${device.name}`,
+            `ip neighbour show ${formatAddress(nextHop)} dev ${shellWord(device.name)}`,
           ),
-          fix: `ip neighbour delete ${formatAddress(nextHop)} dev ${device.name}`,
+          fix: `ip neighbour delete ${formatAddress(nextHop)} dev ${shellWord(device.name)}`,
         });
       });
     });
@@ -622,7 +623,7 @@ export class Walker {
       what: `the packet inside is for ${frame.destination}, and "${place.device.name}" ` +
         `has ${place.device.mac}`,
       evidence: [{ kind: "device", text: `${place.device.name} ${place.device.mac}` }],
-      confirm: place.namespace.command(`ip link show dev ${place.device.name}`),
+      confirm: place.namespace.command(`ip link show dev ${shellWord(place.device.name)}`),
       fix: "correct the neighbour entry of the sender",
     });
   }
@@ -735,7 +736,7 @@ function tooLong(
       { kind: "device", text: `${device} mtu ${namespace.device(device)?.mtu ?? mtu}` },
       { kind: "route", text: route.text },
     ],
-    confirm: namespace.command(`ip link show dev ${device}`),
+    confirm: namespace.command(`ip link show dev ${shellWord(device)}`),
     fix: "let ICMP pass that says so to the sender, or give both ends this MTU",
   };
 }

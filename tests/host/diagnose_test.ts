@@ -138,17 +138,32 @@ class Pods implements AsyncDisposable {
 /** A fault, and how the diagnosis names it. */
 interface Fault {
   readonly name: string;
-  readonly make: (pods: Pods) => Promise<unknown>;
-  readonly mend: (pods: Pods) => Promise<unknown>;
+  readonly make: (pods: Pods, address: string) => Promise<unknown>;
+  readonly mend: (pods: Pods, address: string) => Promise<unknown>;
   readonly families: readonly (4 | 6)[];
   /** The finding's id, the namespace that it is in, and what its evidence holds. */
   readonly id: string;
   readonly at: (pods: Pods) => string;
   readonly evidence: RegExp;
+  /** What the command prints that is to confirm it. */
+  readonly shows: RegExp;
   readonly port?: number;
+  readonly protocol?: "tcp" | "udp" | "icmp";
   /** Instead of the pod's own address. */
   readonly from?: string;
 }
+
+/** A rule of one chain, of the address' own family. */
+function rule(name: (pods: Pods) => string, ...words: readonly string[]) {
+  const change = (how: "-A" | "-D") => (pods: Pods, address: string) => {
+    const tool = address.includes(":") ? "ip6tables-legacy" : "iptables-legacy";
+    return run("ip", "netns", "exec", name(pods), tool, how, ...words);
+  };
+  return { make: change("-A"), mend: change("-D") };
+}
+
+const NFT_RULE = "add table inet fault { chain in { type filter hook input priority 0; " +
+  `tcp dport ${PORT} drop; }; }`;
 
 const FAULTS: readonly Fault[] = [
   {
@@ -157,6 +172,7 @@ const FAULTS: readonly Fault[] = [
     mend: () => Promise.resolve(),
     families: [4, 6],
     ...{ id: "no-listener", at: ({ b }) => b, evidence: /no tcp socket on port 8081/, port: 8081 },
+    shows: /^$/,
   },
   {
     name: "the node has a blackhole for the pod",
@@ -170,6 +186,7 @@ const FAULTS: readonly Fault[] = [
     },
     families: [4, 6],
     ...{ id: "route-refuses", at: ({ n }) => n, evidence: /^blackhole / },
+    shows: /Invalid argument/,
   },
   {
     name: "the node does not forward",
@@ -177,6 +194,7 @@ const FAULTS: readonly Fault[] = [
     mend: (pods) => pods.set(pods.n, "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"),
     families: [4, 6],
     ...{ id: "forwarding-off", at: ({ n }) => n, evidence: /forwarding = 0/ },
+    shows: /forwarding = 0$/m,
   },
   {
     name: "the other pod's device is down",
@@ -191,6 +209,7 @@ const FAULTS: readonly Fault[] = [
     },
     families: [4],
     ...{ id: "neighbour-unresolved", at: ({ n }) => n, evidence: /10\.204\.1\.2/ },
+    shows: /^10\.204\.1\.2 .*(INCOMPLETE|FAILED)/,
   },
   {
     name: "the reverse path filter does not believe the source",
@@ -206,6 +225,7 @@ const FAULTS: readonly Fault[] = [
     families: [4],
     from: "10.204.9.9",
     ...{ id: "rp-filter", at: ({ n }) => n, evidence: /rp_filter = 1|10\.204\.9\.9 dev vb/ },
+    shows: /^TcpExtIPReversePathFilter +[1-9]/m,
   },
   {
     name: "a rule of policy routing prohibits it",
@@ -213,6 +233,7 @@ const FAULTS: readonly Fault[] = [
     mend: ({ ip, n }) => ip(n, "rule", "delete", "to", Pods.addresses[4].b, "prohibit"),
     families: [4],
     ...{ id: "rule-refuses", at: ({ n }) => n, evidence: /to 10\.204\.1\.2.* prohibit/ },
+    shows: /Permission denied/,
   },
   {
     name: "the other pod has no way back",
@@ -220,8 +241,51 @@ const FAULTS: readonly Fault[] = [
     mend: ({ ip, b }) => ip(b, "route", "add", "default", "via", Pods.addresses[4].bn),
     families: [4],
     ...{ id: "no-route", at: ({ b }) => b, evidence: /nothing for 10\.204\.0\.2/ },
+    shows: /Network is unreachable/,
+  },
+  {
+    name: "a rule of the node drops it",
+    ...rule(({ n }) => n, "FORWARD", "-p", "tcp", "--dport", String(PORT), "-j", "DROP"),
+    families: [4, 6],
+    ...{ id: "netfilter-drop", at: ({ n }: Pods) => n, evidence: /FORWARD rule 1: .* -j DROP/ },
+    shows: /^ *[1-9]\d* +\d+ DROP .*dpt:8080/,
+  },
+  {
+    name: "a rule of nftables drops it",
+    make: ({ b }) => run("ip", "netns", "exec", b, "nft", NFT_RULE),
+    mend: ({ b }) => run("ip", "netns", "exec", b, "nft", "delete table inet fault"),
+    families: [4, 6],
+    ...{ id: "netfilter-drop", at: ({ b }) => b, evidence: /nft inet fault in rule 1/ },
+    shows: /tcp dport 8080 drop # handle/,
+  },
+  {
+    name: "the node's own device is down",
+    make: ({ ip, n }) => ip(n, "link", "set", "vb", "down"),
+    mend: async ({ ip, n }) => {
+      await ip(n, "link", "set", "vb", "up");
+      const { bn, bits } = Pods.addresses[6];
+      await ip(n, "address", "replace", `${bn}/${bits}`, "dev", "vb", "nodad");
+    },
+    families: [4],
+    ...{ id: "no-route", at: ({ n }) => n, evidence: /nothing for 10\.204\.1\.2/ },
+    shows: /Network is unreachable/,
+  },
+  {
+    name: "echo requests are ignored",
+    make: (pods) => pods.set(pods.b, "net.ipv4.icmp_echo_ignore_all=1"),
+    mend: (pods) => pods.set(pods.b, "net.ipv4.icmp_echo_ignore_all=0"),
+    families: [4],
+    protocol: "icmp",
+    ...{ id: "echo-ignored", at: ({ b }) => b, evidence: /icmp_echo_ignore_all = 1/ },
+    shows: /icmp_echo_ignore_all = 1/,
   },
 ];
+
+/** What a command prints, as a person would run it. */
+async function told(command: string): Promise<string> {
+  const { stdout, stderr } = await new Deno.Command("sh", { args: ["-c", command] }).output();
+  return [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("");
+}
 
 Deno.test("diagnose names each fault of a real network, and where it is", async () => {
   await using pods = await Pods.create();
@@ -232,14 +296,15 @@ Deno.test("diagnose names each fault of a real network, and where it is", async 
     assert.equal(code, 0);
     assert.ok(await pods.connects(a, b));
   }
-  for (const { name, make, mend, families, id, at, evidence, port = PORT, from } of FAULTS) {
-    await make(pods);
+  for (const { name, make, mend, families, port = PORT, protocol = "tcp", ...fault } of FAULTS) {
+    const { id, at, evidence, shows, from } = fault;
     for (const family of families) {
       const { a, b } = Pods.addresses[family];
+      await make(pods, b);
       const source = from ?? a;
       const [{ code, said }, connected] = await Promise.all([
-        pods.diagnose("-s", source, "-d", b, "-p", String(port)),
-        pods.connects(source, b, port),
+        pods.diagnose("-s", source, "-d", b, "-p", String(port), "--protocol", protocol),
+        protocol === "tcp" && pods.connects(source, b, port),
       ]);
       const [first] = said.findings;
       assert.deepEqual(
@@ -247,10 +312,12 @@ Deno.test("diagnose names each fault of a real network, and where it is", async 
         { code: 2, verdict: "blocked", id, where: `netns ${at(pods)}` },
         `${name}: ${said.summary}`,
       );
+      const shown = await told(first?.confirm ?? "");
+      assert.match(shown, shows, `${name}: ${first?.confirm}`);
       assert.match(first?.evidence.map(({ text }) => text).join("\n") ?? "", evidence, name);
       assert.equal(connected, false, name);
+      await mend(pods, b);
     }
-    await mend(pods);
   }
   const { a, b } = Pods.addresses[4];
   const { said } = await pods.diagnose("-s", a, "-d", b, "-p", String(PORT));
@@ -280,15 +347,6 @@ interface Sent {
   readonly outcome: RegExp;
   /** In the namespace's name, a counter that rose. */
   readonly seen: (pods: Pods) => RegExp;
-}
-
-/** A rule of one chain, of the address' own family. */
-function rule(name: (pods: Pods) => string, ...words: readonly string[]) {
-  const change = (how: "-A" | "-D") => (pods: Pods, address: string) => {
-    const tool = address.includes(":") ? "ip6tables-legacy" : "iptables-legacy";
-    return run("ip", "netns", "exec", name(pods), tool, how, ...words);
-  };
-  return { make: change("-A"), mend: change("-D") };
 }
 
 const SENT: readonly Sent[] = [
