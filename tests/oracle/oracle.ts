@@ -51,7 +51,8 @@ export interface Tally {
   reachable: number;
 }
 
-class Prober implements AsyncDisposable {
+/** Opens sockets in namespaces, and says what became of packets. */
+export class Prober implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #lines: ReadableStreamDefaultReader<string>;
@@ -89,7 +90,8 @@ class Prober implements AsyncDisposable {
   }
 }
 
-async function shell(script: string): Promise<void> {
+/** Runs a script. */
+export async function shell(script: string): Promise<void> {
   const child = new Deno.Command("bash", { stdin: "piped", stdout: "null", stderr: "piped" })
     .spawn();
   const writer = child.stdin.getWriter();
@@ -124,7 +126,8 @@ export async function taken(namespaces: readonly string[]): Promise<Snapshot> {
   }
 }
 
-async function realities(
+/** What became of each packet. */
+export async function realities(
   prober: Prober,
   asked: readonly Asked[],
   milliseconds: number,
@@ -230,7 +233,8 @@ async function again(
   });
 }
 
-function judged(network: Network, asked: Asked, reality: Reality): Compared {
+/** What the walk says of a packet, beside what became of it. */
+export function judged(network: Network, asked: Asked, reality: Reality): Compared {
   const [source, destination] = [asked.source, asked.destination].map(parseAddress);
   if (source === undefined || destination === undefined) throw new Error("Cannot ask for nothing");
   const { protocol, port, sourcePort } = asked;
