@@ -215,6 +215,7 @@ async function knock(address: string, port: number, count: number, ms: number): 
   const to = sockaddr(address, port);
   const sockets = Array.from({ length: count }, () => socket(address, SOCK_STREAM | SOCK_NONBLOCK));
   for (const fd of sockets) c.connect(fd, to, to.length);
+  Deno.stdout.writeSync(new TextEncoder().encode("ready\n"));
   await new Promise((resolve) => setTimeout(resolve, ms));
   for (const fd of sockets) c.close(fd);
 }
