@@ -2,8 +2,9 @@
  * Makes and ends network namespaces as a container runtime's network plugin does, and faults in
  * them, as it is told on standard input; each order is answered by a line when it is done: `make
  * NAME`, `fault4 NAME`, `remove NAME`; `connect4 NAME NUMBER`, which makes so many connections and
- * asks a DNS server that is not there; `ghost4 NUMBER`, which sends as many datagrams in a network
- * that is gone by the answer. One process for all: at twenty a second, one each would be the load.
+ * asks a DNS server that is not there; `ghost4 NUMBER PORT`, which sends so many datagrams in a
+ * namespace that is gone by the answer. One process for all: at twenty a second, one each would be
+ * the load.
  *
  * @module
  */
@@ -121,9 +122,9 @@ function fault(name: string, family: number): void {
 }
 
 /** Datagrams that are dropped in a namespace that nobody can look at any more. */
-function ghost(datagrams: number, family: number): void {
+function ghost(datagrams: number, port: number, family: number): void {
   insideAnother(() => {
-    const to = loopback(family, PORT);
+    const to = loopback(family, port);
     const socket = check("open a socket", c.socket(family, SOCK_DGRAM, 0));
     for (let sent = 0; sent < datagrams; sent++) {
       check("send", c.sendto(socket, cString("x"), 1n, 0, to, to.length));
@@ -176,8 +177,8 @@ for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream()
     if (verb === "make") make(name);
     else if (verb === "fault4") fault(name, AF_INET);
     else if (verb === "fault6") fault(name, AF_INET6);
-    else if (verb === "ghost4") ghost(Number(name), AF_INET);
-    else if (verb === "ghost6") ghost(Number(name), AF_INET6);
+    else if (verb === "ghost4") ghost(Number(name), Number(number), AF_INET);
+    else if (verb === "ghost6") ghost(Number(name), Number(number), AF_INET6);
     else if (verb === "connect4") connect(name, Number(number), AF_INET);
     else if (verb === "connect6") connect(name, Number(number), AF_INET6);
     else if (verb === "remove") remove(name);

@@ -8,8 +8,8 @@ import { Maker } from "./maker.ts";
 
 /** The rings are emptied every 100 ms when it is quiet; twice that and some for a busy machine. */
 const TAKEN_MS = 400;
-/** Of `churn.ts`: where nobody listens. */
-const PORT = 4_999;
+/** Where nobody listens, and nobody else sends anything. */
+const PORT = 4_987;
 
 async function started(): Promise<{ agent: AgentUnderTest; file: string }> {
   const file = await Deno.makeTempFile({ prefix: "lab-" });
@@ -42,7 +42,7 @@ for (const [family, datagrams] of [["4", 211], ["6", 199]] as const) {
     await using maker = new Maker();
     const { agent, file } = await started();
     await using stopping = agent;
-    await maker.do(`ghost${family} ${datagrams}`);
+    await maker.do(`ghost${family} ${datagrams} ${PORT}`);
     await sleep(TAKEN_MS);
     await stopping.stop();
     const events = (await written(file)).filter(({ destination, network }) =>
