@@ -37,14 +37,17 @@ function addressesOf({ status }: KubeObject): readonly string[] {
   return addresses;
 }
 
-/** What the agent's process may do: its capabilities, and that it can get no more of them. */
-async function rights(cluster: Cluster): Promise<void> {
+/** The agent's process, as this machine numbers it. */
+async function processOf(cluster: Cluster): Promise<number> {
   const { pids, netns } = await cluster.seen(await cluster.agentPod());
   assert.equal(netns, Deno.statSync("/proc/self/ns/net").ino, "It is in the host's network");
   const name = (pid: number) => Deno.readTextFileSync(`/proc/${pid}/comm`).trim();
-  const status = Deno.readTextFileSync(
-    `/proc/${pids.find((pid) => name(pid) === "podskoop")}/status`,
-  );
+  return pids.find((pid) => name(pid) === "podskoop") ?? assert.fail(pids.join());
+}
+
+/** What the agent's process may do: its capabilities, and that it can get no more of them. */
+async function rights(cluster: Cluster): Promise<void> {
+  const status = Deno.readTextFileSync(`/proc/${await processOf(cluster)}/status`);
   const field = (key: string) => new RegExp(`^${key}:\\s*(\\w+)$`, "m").exec(status)?.[1];
   const { spec: { containers: [container] } } = await cluster.template();
   const given = container?.securityContext.capabilities.add ?? [];
@@ -174,7 +177,8 @@ async function diagnoses(cluster: Cluster): Promise<void> {
   const { plane } = cluster;
   await cluster.updateAgent();
   await plane.make({ kind: "ServiceAccount", metadata: { name: "person", namespace: "shop" } });
-  const subjects = [{ kind: "ServiceAccount", name: "person", namespace: "shop" }];
+  const account = { kind: "ServiceAccount", name: "podskoop", namespace: "podskoop" };
+  const subjects = [{ kind: "ServiceAccount", name: "person", namespace: "shop" }, account];
   for (const scope of ["ClusterRole", "Role"]) {
     const metadata = { name: "person", ...(scope === "Role" ? { namespace: "podskoop" } : {}) };
     const roleRef = {
@@ -207,6 +211,18 @@ async function diagnoses(cluster: Cluster): Promise<void> {
   assert.equal(open[2], told);
   assert.match(open[1], /^reachable: icmp arrives/, open[2]);
   assert.equal(open[0], 0);
+  // The same in the agent's pod, as its account.
+  const pid = `${await processOf(cluster)}`;
+  const environment = Deno.readTextFileSync(`/proc/${pid}/environ`).split("\0")
+    .map((each) => [each.replace(/=.*/s, ""), each.replace(/^[^=]*=/, "")]);
+  const { stdout, stderr } = await new Deno.Command("/usr/bin/nsenter", {
+    args: ["-t", pid, "-m", "-r", "/usr/local/bin/podskoop", "diagnose", "--in-cluster"]
+      .concat(pair, "--protocol", "icmp"),
+    clearEnv: true,
+    env: Object.fromEntries(environment.filter(([name]) => name !== "")),
+  }).output();
+  const text = new TextDecoder();
+  assert.match(text.decode(stdout), /^reachable: icmp arrives/, text.decode(stderr));
 }
 
 /** Keeps objects as this API server shows them, for the tests that have no cluster. */

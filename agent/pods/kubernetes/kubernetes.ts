@@ -34,6 +34,8 @@ const NODES_MAX = 8_192;
 const OWNER_SECONDS_MAX = 300;
 /** The same for addresses of this node, of which the container runtime and the kernel know more. */
 const OWN_SECONDS_MAX = 10;
+/** A pod that has gone tells for so long whose its UID and its containers were. */
+const LEFT_MILLISECONDS_MAX = 60_000;
 /** Milliseconds from one try to find the API server to the next. */
 const FIND_MILLISECONDS = 30_000;
 
@@ -47,6 +49,7 @@ export interface KubernetesOptions {
   readonly kubeconfig?: string;
   readonly node: string;
   readonly times?: ReflectorTimes;
+  readonly leftMilliseconds?: number;
 }
 
 /** The Kubernetes API as a source of names. It follows the cluster until it is closed. */
@@ -64,6 +67,8 @@ export class KubernetesSource implements IdentitySource {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
   readonly #byContainer = new Map<string, NodePod>();
+  /** Pods of this node that have gone of late, and when, the first of them first. */
+  readonly #left = new Map<string, { readonly pod: NodePod; readonly at: number }>();
   #indexed = -1;
 
   constructor(options: KubernetesOptions) {
@@ -176,12 +181,28 @@ export class KubernetesSource implements IdentitySource {
       `at most ${PODS_MAX} pods and ${SERVICES_MAX} services are held`;
   }
 
+  /** Those that were there, or had gone before, and are not there any more. */
+  #leftOf(before: Iterable<NodePod>): readonly NodePod[] {
+    const now = performance.now();
+    const { leftMilliseconds = LEFT_MILLISECONDS_MAX } = this.#options;
+    for (const pod of before) {
+      if (!this.#left.has(pod.uid)) this.#left.set(pod.uid, { pod, at: now });
+    }
+    for (const [uid, { at }] of this.#left) {
+      const isOld = now - at > leftMilliseconds || this.#left.size > NODE_PODS_MAX;
+      if (isOld || this.#local.byUid(uid) !== undefined) this.#left.delete(uid);
+    }
+    return Array.from(this.#left.values(), ({ pod }) => pod);
+  }
+
   /** Pods by container and by UID, as of now. */
   #index(): void {
     if (this.#indexed === this.#local.generation) return;
     this.#indexed = this.#local.generation;
+    const before = new Set(this.#byContainer.values());
     this.#byContainer.clear();
-    for (const pod of this.#local.all()) {
+    // The API may forget a pod before its namespace has gone, and its last events come later still.
+    for (const pod of [...this.#leftOf(before), ...this.#local.all()]) {
       for (const id of pod.containerIds) this.#byContainer.set(id, pod);
       this.#byContainer.set(pod.uid, pod);
       if (pod.cgroupUid !== undefined) this.#byContainer.set(pod.cgroupUid, pod);
