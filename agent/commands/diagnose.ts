@@ -33,7 +33,7 @@ import { cloudOf } from "./diagnose_facts.ts";
 import { FORMATTERS, TEXT_COLUMNS } from "./diagnose_formats.ts";
 import { type Collected, ofAgents, ofCluster, tellMissing, withMissing } from "./diagnose_nodes.ts";
 import { PAGE_ADDRESS, servePage } from "./diagnose_page.ts";
-import { clusterOf, diagnosed, namesOf } from "./diagnose_objects.ts";
+import { asksApi, clusterOf, diagnosed, namesOf } from "./diagnose_objects.ts";
 import { verified } from "./diagnose_verify.ts";
 import { withExamples } from "./program.ts";
 import { readSnapshotFile } from "./snapshot_file.ts";
@@ -67,6 +67,7 @@ export interface DiagnoseOptions extends ClientOptions {
   readonly local?: boolean;
   readonly objects?: readonly string[];
   readonly kubeconfig?: string;
+  readonly inCluster?: boolean;
   readonly facts?: string;
   /** The agents that were named; several are asked for their snapshots at the same time. */
   readonly agents?: readonly AgentAddress[];
@@ -125,6 +126,7 @@ export function withQuestion(command: Command): Command {
       listed,
     )
     .option("--kubeconfig <file>", "ask this cluster's API for its objects, and its agents")
+    .option("--in-cluster", "ask the API of the cluster that this is a pod of")
     .option("--facts <file>", "what is known of a cloud's network between the nodes, YAML or JSON")
     .addOption(new Option("--format <format>").choices(Object.keys(FORMATTERS)).default("text"))
     .option("--http", "show it as a page, too, until it is interrupted")
@@ -223,11 +225,11 @@ async function write(path: string, text: string): Promise<void> {
 
 /** Whether other nodes' agents are asked. */
 function isElsewhere(
-  { agents = [], kubeconfig, local, snapshot: files }: DiagnoseOptions,
+  { agents = [], local, snapshot: files, ...api }: DiagnoseOptions,
   explicit: boolean,
 ): boolean {
   if (files.length > 0) return false;
-  return agents.length > 1 || kubeconfig !== undefined && !explicit && local !== true;
+  return agents.length > 1 || asksApi(api) && !explicit && local !== true;
 }
 
 /** Of files; of agents that were named; of a cluster's agents; else of this node. */
@@ -237,13 +239,13 @@ async function snapshotsOf(
   cluster: Cluster | undefined,
   terminal: Terminal,
 ): Promise<Collected> {
-  const { agents = [], kubeconfig = "", tokenFile } = options;
+  const { agents = [] } = options;
   if (options.snapshot.length > 0) {
     return { snapshots: await Promise.all(options.snapshot.map(readSnapshotFile)), missing: [] };
   }
   if (agents.length > 1) return await ofAgents(agents, options);
   if (isElsewhere(options, explicit)) {
-    const collected = await ofCluster(kubeconfig, tokenFile, cluster?.nodes.keys());
+    const collected = await ofCluster(options, cluster?.nodes.keys());
     if (collected !== undefined) return collected;
     terminal.err("podskoop: the cluster has no agents: collecting on this node\n");
   }

@@ -9,10 +9,10 @@ import { readSnapshot, type Snapshot, SNAPSHOT_BYTES_MAX } from "../../diagnose/
 import type { Cause, End } from "../../diagnose/walk/trail.ts";
 import type { Diagnosis, Way } from "../../diagnose/walk/diagnosis.ts";
 import { agentToken, askAgent, type NodeAgent, nodeAgents } from "../kubernetes/agents.ts";
-import { findApiServer } from "../kubernetes/api_server.ts";
-import { ApiClient } from "../kubernetes/client.ts";
+import type { ApiClient } from "../kubernetes/client.ts";
 import { AgentClient, type ClientOptions, readToken } from "./client.ts";
 import { printable } from "../log.ts";
+import { apiOf, type ObjectsOptions } from "./diagnose_objects.ts";
 import { Failure, type Terminal } from "./terminal.ts";
 
 /** Nodes of one diagnosis, and how many of them are asked at the same time. */
@@ -77,14 +77,11 @@ export async function collected(
  * @throws {Failure} when the API cannot be asked, or gives no token.
  */
 export async function ofCluster(
-  kubeconfig: string,
-  tokenFile: string | undefined,
+  { tokenFile, ...api }: ObjectsOptions & Pick<ClientOptions, "tokenFile">,
   nodes: Iterable<string> = [],
 ): Promise<Collected | undefined> {
   try {
-    const server = await findApiServer(kubeconfig);
-    if (server === undefined) return undefined;
-    using client = new ApiClient(server);
+    using client = await apiOf(api);
     const agents = await nodeAgents(client);
     const [first] = agents;
     if (first === undefined) return undefined;

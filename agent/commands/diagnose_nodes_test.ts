@@ -112,6 +112,15 @@ Deno.test("diagnose says what a cluster's agents lack", async () => {
   assert.match(verified.err, /Cannot verify on other nodes' snapshots/);
 });
 
+Deno.test("diagnose says that it is in no cluster, where it is asked to be in one", async () => {
+  const host = Deno.env.get("KUBERNETES_SERVICE_HOST");
+  Deno.env.delete("KUBERNETES_SERVICE_HOST");
+  const { code, err } = await run(...PAIR, "--in-cluster");
+  if (host !== undefined) Deno.env.set("KUBERNETES_SERVICE_HOST", host);
+  assert.equal(code, 1);
+  assert.match(err, /Cannot ask the cluster that this process is a pod of: it is none, or has no/);
+});
+
 Deno.test("diagnose asks several agents that are named", async () => {
   const servers = [nodeSnapshot(1, 2), nodeSnapshot(2, 1)].map((snapshot) =>
     Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => Response.json(snapshot))

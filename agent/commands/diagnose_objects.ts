@@ -34,14 +34,35 @@ const MISTAKES_SHOWN_MAX = 5;
 export interface ObjectsOptions {
   readonly objects?: readonly string[];
   readonly kubeconfig?: string;
+  /** The API is that of the cluster whose pod this process is. */
+  readonly inCluster?: boolean;
+}
+
+/** Whether an API server is asked. */
+export function asksApi({ kubeconfig, inCluster }: ObjectsOptions): boolean {
+  return kubeconfig !== undefined || inCluster === true;
+}
+
+/**
+ * The API server that is asked.
+ *
+ * @throws {Error} when there is none, or the kubeconfig cannot be used
+ */
+export async function apiOf({ kubeconfig }: ObjectsOptions): Promise<ApiClient> {
+  const server = await findApiServer(kubeconfig);
+  if (server !== undefined) return new ApiClient(server);
+  throw new Error(
+    "Cannot ask the cluster that this process is a pod of: it is none, or has no service account",
+  );
 }
 
 /** The cluster's objects, of files and of the API; undefined where none are named. */
 export async function clusterOf(
-  { objects: paths = [], kubeconfig }: ObjectsOptions,
+  options: ObjectsOptions,
   terminal: Pick<Terminal, "err">,
 ): Promise<Cluster | undefined> {
-  if (paths.length === 0 && kubeconfig === undefined) return undefined;
+  const { objects: paths = [] } = options;
+  if (paths.length === 0 && !asksApi(options)) return undefined;
   const objects: KubeObject[] = [];
   const mistakes: string[] = [];
   for (const path of paths) {
@@ -49,8 +70,8 @@ export async function clusterOf(
     for (const object of read.objects) objects.push(object);
     mistakes.push(...read.mistakes.map((mistake) => `"${path}": ${mistake}`));
   }
-  if (kubeconfig !== undefined) {
-    const read = await objectsOf(kubeconfig);
+  if (asksApi(options)) {
+    const read = await objectsOf(options);
     for (const object of read.objects) objects.push(object);
     mistakes.push(...read.mistakes);
   }
@@ -75,11 +96,9 @@ async function objectsIn(path: string) {
   }
 }
 
-async function objectsOf(kubeconfig: string) {
+async function objectsOf(options: ObjectsOptions) {
   try {
-    const server = await findApiServer(kubeconfig);
-    if (server === undefined) throw new Error(`Cannot find an API server by "${kubeconfig}"`);
-    using client = new ApiClient(server);
+    using client = await apiOf(options);
     return await clusterObjects(client);
   } catch (error) {
     throw new Failure(error instanceof Error ? error.message : String(error));
