@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { Occurrence } from "./events/event.ts";
 import type { Metrics, Sample } from "./metric.ts";
 
 export {
@@ -51,6 +52,20 @@ export interface Reading {
   readonly uplinks?: ReadonlySet<string>;
 }
 
+/** What has changed in a namespace from one reading of its files to the next, as an event. */
+export type Change = Pick<Occurrence, "type" | "severity" | "attributes" | "message">;
+
+/** How the difference of two readings becomes events. */
+export interface Watch<F extends string = string> {
+  /** Changes of every type, severity and message that there can be, for the documents. */
+  readonly examples: readonly Change[];
+  /** Throws a SyntaxError for a text that makes no sense, as `parse` does. */
+  readonly changes: (
+    before: Readonly<Record<F, string>>,
+    after: Readonly<Record<F, string>>,
+  ) => readonly Change[];
+}
+
 /** Metrics read from `/proc` at collection time. */
 export interface Collector<M extends Metrics = Metrics, F extends string = string> {
   /**
@@ -70,6 +85,11 @@ export interface Collector<M extends Metrics = Metrics, F extends string = strin
     files: Readonly<Record<F, string>>,
     reading: Reading,
   ) => Iterable<Sample<M>>;
+  /**
+   * Events; the files, which must be a namespace's, are then read every few seconds, whether
+   * anybody asks for metrics or not.
+   */
+  readonly watch?: Watch<F>;
 }
 
 /** Declares a collector. A function only so that metric, label and file names are checked. */

@@ -7,7 +7,7 @@
 import type { Kernel } from "../bpf/kernel.ts";
 import { trimMemory } from "../bpf/libc.ts";
 import { Symbols } from "../bpf/symbols.ts";
-import { wallTime } from "../bpf/time.ts";
+import { bootNow, wallTime } from "../bpf/time.ts";
 import type { Place, Sources } from "./collecting.ts";
 import type { Config, NameSet, UnitCard } from "./config/config.ts";
 import { changedNames, changes } from "./config/changes.ts";
@@ -22,7 +22,7 @@ import { readNodeFile, readProcessFile, uplinks } from "./host.ts";
 import type { HttpCounts } from "./http_counts.ts";
 import { join, type Knowledge } from "./join.ts";
 import { entriesLost, log, setLevel } from "./log.ts";
-import { readInNamespaces } from "./namespaces/reader.ts";
+import { type NetnsReading, readInNamespaces } from "./namespaces/reader.ts";
 import type { NamespaceVisitor } from "./namespaces/visitor.ts";
 import type { Identities } from "./pods/identities.ts";
 import type { Identity } from "./pods/identity.ts";
@@ -49,6 +49,9 @@ const DRAIN_MILLISECONDS = 20;
 const DRAIN_MILLISECONDS_QUIET = 100;
 /** Empty looks after which it is quiet: a second. */
 const QUIET_LOOKS = 50;
+
+/** How often files are read whose changes are events. */
+const WATCH_MILLISECONDS = 5_000;
 
 /** What `Symbols.name()` gives where the kernel hides its addresses. */
 const HIDDEN_SYMBOL = "?";
@@ -108,6 +111,7 @@ export class RunningAgent implements surface.Agent {
   #whyNoSymbols: string | undefined;
   #drainTimer: ReturnType<typeof setTimeout> | undefined;
   #emptyLooks = 0;
+  #watchedAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
 
   constructor(parts: Parts, config: Config, origin: string) {
@@ -238,16 +242,7 @@ export class RunningAgent implements surface.Agent {
       const reading = readings.get(namespace.inum);
       if (reading === undefined) return []; // it has gone meanwhile, which is normal
       const owner = this.#ownerOf(identities.identityOfNamespace(namespace));
-      const read = (file: string) => {
-        if ("error" in reading) return new Error(reading.error);
-        const text = reading.files[file];
-        if (text !== undefined) return text;
-        const because = reading.errors[file];
-        return because === undefined
-          ? new Deno.errors.NotFound(`there is no such file`)
-          : new Error(because);
-      };
-      return [{ owner, host: namespace.host, read }];
+      return [{ owner, host: namespace.host, read: readerOf(reading) }];
     });
     const sources: Sources = {
       places,
@@ -431,6 +426,24 @@ export class RunningAgent implements surface.Agent {
     await looking;
     this.#endNamespaces();
     await this.#follow();
+    await this.#watch();
+  }
+
+  /** Reads files whose changes are events, every few seconds. */
+  async #watch(): Promise<void> {
+    const { units, visitor, table } = this.#parts;
+    const files = units.watchedFiles();
+    const now = performance.now();
+    if (now - this.#watchedAt < WATCH_MILLISECONDS) return;
+    this.#watchedAt = now;
+    if (files.length === 0) return units.watch([], 0n, () => {});
+    const namespaces = table.alive();
+    const readings = await readInNamespaces(visitor, namespaces, files, READ_MILLISECONDS_MAX);
+    const places = namespaces.flatMap(({ inum, cookie }) => {
+      const reading = readings.get(inum);
+      return reading === undefined ? [] : [{ netns: { inum, cookie }, read: readerOf(reading) }];
+    });
+    units.watch(places, bootNow(), (unit, occurrence) => this.#take(unit, occurrence));
   }
 
   /** Where there are no cookies, a namespace's figures must not go to the next of its number. */
@@ -508,6 +521,19 @@ function occurrencesOf(pipeline: EventPipeline): Readonly<Record<string, number>
     figures[`${stage}_lost`] = (figures[`${stage}_lost`] ?? 0) + lost;
   }
   return figures;
+}
+
+/** What a namespace's file says, or why it could not be read. */
+function readerOf(reading: NetnsReading): (file: string) => string | Error {
+  return (file) => {
+    if ("error" in reading) return new Error(reading.error);
+    const text = reading.files[file];
+    if (text !== undefined) return text;
+    const because = reading.errors[file];
+    return because === undefined
+      ? new Deno.errors.NotFound("there is no such file")
+      : new Error(because);
+  };
 }
 
 /** Counters of what named limits turned away. */

@@ -18,6 +18,7 @@ import { type KernelCounts, type Owners, RunningProbe } from "./running_probe.ts
 import { addOccupancy, addUnits, type UnitReport } from "./self.ts";
 import { type Collection, HOST, type Owner } from "./series.ts";
 import type { UnitStatus } from "./surface.ts";
+import { type WatchedPlace, Watching } from "./watching.ts";
 
 /** What loading probes takes. */
 export interface UnitsOptions {
@@ -47,6 +48,7 @@ export class Units {
   readonly #failures = new Map<string, number>();
   /** A probe whose reading failed at the last collection. */
   readonly #readings = new Map<string, { outcome: Outcome; seconds: number }>();
+  readonly #watching = new Watching();
   #choices: Config["units"] = {};
 
   constructor(options: UnitsOptions) {
@@ -153,6 +155,31 @@ export class Units {
     return this.#options.collectors.filter(({ name }) => this.#choices[name]?.metrics === true);
   }
 
+  /** Collectors whose files are watched for events. */
+  get #watched(): readonly Collector[] {
+    return this.#options.collectors.filter(({ name, watch }) =>
+      watch !== undefined && this.#choices[name]?.events === true
+    );
+  }
+
+  /** Files to read in each namespace every few seconds. */
+  watchedFiles(): readonly string[] {
+    return netnsFilesOf(this.#watched);
+  }
+
+  /** Compares what watched files say now with what they said before. */
+  watch(
+    places: readonly WatchedPlace[],
+    at: bigint,
+    take: (unit: string, occurrence: Occurrence) => void,
+  ): void {
+    const watched = this.#watched;
+    this.#watching.keepOnly(new Set(watched.map(({ name }) => name)));
+    for (const collector of watched) {
+      this.#watching.look(collector, places, at, (occurrence) => take(collector.name, occurrence));
+    }
+  }
+
   /** Files to read in each namespace. */
   netnsFiles(): readonly string[] {
     return netnsFilesOf(this.collectors);
@@ -224,8 +251,8 @@ export class Units {
     const sizes = collection.sizes();
     const failures = (name: string) => this.#failures.get(name) ?? 0;
     for (const { name } of this.#options.collectors) {
-      const run = this.#runs.get(name);
-      const on = this.#choices[name]?.metrics === true;
+      const run = this.#runs.get(name) ?? this.#watchRun(name);
+      const on = this.#choices[name]?.metrics === true || this.#isWatched(name);
       yield {
         unit: name,
         kind: "collector",
@@ -245,6 +272,15 @@ export class Units {
         failures: failures(name),
       };
     }
+  }
+
+  #isWatched(name: string): boolean {
+    return this.#watched.some((collector) => collector.name === name);
+  }
+
+  #watchRun(name: string): Pick<Run, "outcome"> & { readonly seconds?: number } | undefined {
+    const outcome = this.#watching.outcome(name);
+    return outcome === undefined ? undefined : { outcome };
   }
 
   #outcomeOf(name: string): Outcome {
@@ -287,9 +323,15 @@ export class Units {
   /** Names of all that exist, by what they give. */
   available(): { readonly event: readonly string[]; readonly metrics: readonly string[] } {
     const { probes, collectors } = this.#options;
-    const event = probes.filter(({ records }) => records !== undefined).map(({ name }) => name);
+    const heard = probes.filter(({ records }) => records !== undefined);
+    const watched = collectors.filter(({ watch }) => watch !== undefined);
+    const event = [...heard, ...watched].map(({ name }) => name);
     const totals = probes.filter(({ totals }) => totals !== undefined).map(({ name }) => name);
-    return { event, metrics: [...totals, ...collectors.map(({ name }) => name)].sort() };
+    // A watched collector may have nothing but events.
+    const others = collectors.filter(({ watch, metrics }) =>
+      watch === undefined || Object.keys(metrics).length > 0
+    );
+    return { event: event.sort(), metrics: [...totals, ...others.map(({ name }) => name)].sort() };
   }
 
   /** How the units are that are switched on, by half. */
@@ -307,7 +349,7 @@ export class Units {
       probe.name === name && (half === "events" || probe.totals !== undefined)
     );
     if (!isProbe) {
-      const run = this.#runs.get(name);
+      const run = half === "events" ? this.#watchRun(name) : this.#runs.get(name);
       return { name, ...stateOf(run?.outcome ?? { state: "working" }) };
     }
     const running = this.#running.get(name) ?? this.#listening.get(name);

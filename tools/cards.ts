@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Collector } from "../agent/collector.ts";
+import type { Change, Collector } from "../agent/collector.ts";
 import type { NameSet } from "../agent/config/config.ts";
 import { discoverCollectors, discoverProbes } from "../agent/discover.ts";
 import { expose } from "../agent/exposition.ts";
@@ -34,6 +34,8 @@ export interface DocumentedUnit {
   readonly prose: string;
   readonly metrics: readonly DocumentedMetric[];
   readonly probe?: Probe;
+  /** What a collector's files may say when they change. */
+  readonly changes?: readonly Change[];
 }
 
 const ROOT = new URL("../", import.meta.url);
@@ -69,8 +71,13 @@ async function ofCollector(collector: Collector): Promise<DocumentedUnit> {
   const { name, summary, byDefault, source } = collector;
   const metrics = withLevel(collector.metrics, LEVELS[source.per]);
   const prose = await proseOf(`collectors/${name}/${name}.ts`);
-  const gives = { metrics: byDefault, events: false };
-  return { name, kind: "collector", summary, byDefault: gives, prose, metrics };
+  const changes = collector.watch?.examples;
+  const gives = {
+    metrics: byDefault && (changes === undefined || metrics.length > 0),
+    events: byDefault && changes !== undefined,
+  };
+  const more = changes === undefined ? {} : { changes };
+  return { name, kind: "collector", summary, byDefault: gives, prose, metrics, ...more };
 }
 
 function ofAgent(): DocumentedUnit {

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { Change } from "../agent/collector.ts";
 import type { Attribute, Event, Occurrence } from "../agent/events/event.ts";
 import { lineOf } from "../agent/events/text.ts";
 import type { Codec, Fields } from "../agent/schema.ts";
@@ -35,7 +36,9 @@ export const EXAMPLE: Event = {
 
 /** The whole page. */
 export async function eventsPage(): Promise<string> {
-  const units = (await documentedUnits()).filter(({ probe }) => probe?.records !== undefined);
+  const units = (await documentedUnits()).filter(({ probe, changes }) =>
+    probe?.records !== undefined || changes !== undefined
+  );
   const said = units.map((unit) => ({ unit, types: typesOf(unit) }));
   return await filled("tools/events_doc.md", {
     json: JSON.stringify(EXAMPLE, null, 2),
@@ -114,12 +117,17 @@ function valuesText(values: ReadonlySet<Attribute>): string {
 }
 
 /** What a probe's records can say, found by wording many of them. */
-function typesOf({ name, probe }: DocumentedUnit): ReadonlyMap<string, TypeWords> {
+function typesOf({ name, probe, changes }: DocumentedUnit): ReadonlyMap<string, TypeWords> {
   const types = new Map<string, TypeWords>();
+  for (const change of changes ?? []) {
+    types.set(change.type, types.get(change.type) ?? noWords());
+    note(types, change);
+  }
+  if (changes !== undefined) return types;
   const { records } = probe ?? {};
   if (records === undefined) throw new TypeError(`Cannot word events of "${name}": it has none`);
   for (const type of records.types) {
-    types.set(type, { severities: new Set(), messages: new Set(), attributes: new Map() });
+    types.set(type, noWords());
   }
   for (const record of sampleRecords(records.record.fields)) {
     note(types, records.occurrence(record));
@@ -129,7 +137,14 @@ function typesOf({ name, probe }: DocumentedUnit): ReadonlyMap<string, TypeWords
   return types;
 }
 
-function note(types: ReadonlyMap<string, TypeWords>, occurrence: Occurrence): void {
+function noWords(): TypeWords {
+  return { severities: new Set(), messages: new Set(), attributes: new Map() };
+}
+
+function note(
+  types: ReadonlyMap<string, TypeWords>,
+  occurrence: Change & Pick<Occurrence, "ends" | "location">,
+): void {
   const words = types.get(occurrence.type);
   if (words === undefined) return;
   words.severities.add(occurrence.severity);

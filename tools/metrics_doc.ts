@@ -30,9 +30,10 @@ export async function metricsPage(): Promise<string> {
 function section(unit: DocumentedUnit, before: DocumentedUnit | undefined): string {
   const { name, kind, summary, byDefault, prose, metrics } = unit;
   const heading = before?.name === name ? "" : `## ${name}\n\n`;
+  const on = byDefault.metrics || (metrics.length === 0 && byDefault.events) ? "on" : "off";
   const what = kind === "agent"
     ? `## The agent itself\n\n${summary}.`
-    : `${heading}*${word(kind)}, ${byDefault.metrics ? "on" : "off"} by default.* ${summary}.`;
+    : `${heading}*${word(kind)}, ${on} by default.* ${summary}.`;
   return [
     what,
     "",

@@ -40,7 +40,7 @@ export async function unitLines(): Promise<readonly UnitLine[]> {
         kind: "collector",
         summary: collector.summary,
         metrics: Object.keys(collector.metrics),
-        types: [],
+        types: [...new Set(collector.watch?.examples.map(({ type }) => type))],
       })
     ),
   ];

@@ -45,11 +45,16 @@ function cardOfProbe(probe: Probe): UnitCard {
 }
 
 function cardOfCollector(collector: Collector): UnitCard {
+  const events = collector.watch !== undefined;
+  const metrics = !events || Object.keys(collector.metrics).length > 0;
   return {
     name: collector.name,
     aliases: collector.aliases ?? [],
-    gives: { metrics: true, events: false },
-    byDefault: { metrics: collector.byDefault, events: false },
+    gives: { metrics, events },
+    byDefault: {
+      metrics: metrics && collector.byDefault,
+      events: events && collector.byDefault,
+    },
     parameters: {},
   };
 }
