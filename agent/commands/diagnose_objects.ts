@@ -153,7 +153,7 @@ export function withOpinion(diagnosis: Diagnosis, cluster: Cluster, network: Net
     const { destination: address, destinationPort = 0 } = innermost(packet);
     return { address, port: destinationPort };
   });
-  const rules = hostsOf(network).map(rulesOf);
+  const rules = rulesIn(network);
   const opinion: Opinion = opinionOf(cluster, {
     ...{ source, destination, went, verdict, rules, node: sender?.node ?? "" },
     hosts: hostsOf(network),
@@ -170,6 +170,15 @@ export function withOpinion(diagnosis: Diagnosis, cluster: Cluster, network: Net
 
 function hostsOf(network: Network): readonly Namespace[] {
   return network.namespaces.filter(({ snapshot: { host } }) => host);
+}
+
+const read = new WeakMap<Network, readonly NodeRules[]>();
+
+/** The rules of all nodes; the same ones each time, so that they are searched once. */
+function rulesIn(network: Network): readonly NodeRules[] {
+  const rules = read.get(network) ?? hostsOf(network).map(rulesOf);
+  read.set(network, rules);
+  return rules;
 }
 
 function rulesOf({ node, snapshot: own }: Namespace): NodeRules {

@@ -41,27 +41,40 @@ export function adminVerdict(
     : [connecting.source, connecting.destination];
   const found = subjectsOf(cluster, own, kind);
   const selecting = found.map(({ policy }) => `${policy.kind} ${policy.metadata.name}`);
-  for (const { policy, selected } of found) {
-    for (const [index, rule] of rulesOf(policy, direction).entries()) {
-      const match = both(
-        selected,
-        both(
-          any(rule.peers.map((peer) => peerMatches(cluster, peer, other))),
-          portsMatch(rule.ports, connecting),
-        ),
+  const priorities = [...new Set(found.map(({ policy }) => policy.spec.priority ?? 0))];
+  for (const priority of priorities) {
+    const rules = found.filter(({ policy }) => (policy.spec.priority ?? 0) === priority)
+      .flatMap(({ policy, selected }) =>
+        firstRule(cluster, policy, selected, connecting, direction, other) ?? []
       );
-      if (match === false) continue;
-      const by = `${policy.kind} ${policy.metadata.name} ${direction}[${index}]`;
-      const tied = found.filter((each) => each.policy.spec.priority === policy.spec.priority);
-      const isTied = kind === "AdminNetworkPolicy" && tied.length > 1;
-      if (match === "unknown" || isTied) {
-        const why = isTied
-          ? "several policies have its priority, and their order is not defined"
-          : `whether ${by} holds for it cannot be told`;
-        return { verdict: "unknown", because: why, by, selecting };
-      }
-      return { verdict: verdictOf(rule.action), because: `${by}: ${rule.action}`, by, selecting };
-    }
+    const [first] = rules;
+    if (first === undefined) continue;
+    if (rules.every(({ verdict }) => verdict === first.verdict)) return { ...first, selecting };
+    const by = rules.map((each) => each.by).join(", ");
+    const because = `${by} have the same priority and say different things, and their order is ` +
+      "not defined";
+    return { verdict: "unknown", because, by, selecting };
+  }
+  return undefined;
+}
+
+/** The first rule of a policy that holds, or may; undefined if none does. */
+function firstRule(
+  cluster: Cluster,
+  policy: AdminObject,
+  selected: Match,
+  connecting: Connecting,
+  direction: Direction,
+  other: End,
+): Omit<AdminVerdict, "selecting"> | undefined {
+  for (const [index, rule] of rulesOf(policy, direction).entries()) {
+    const peer = any(rule.peers.map((each) => peerMatches(cluster, each, other)));
+    const match = both(selected, both(peer, portsMatch(rule.ports, connecting)));
+    if (match === false) continue;
+    const by = `${policy.kind} ${policy.metadata.name} ${direction}[${index}]`;
+    return match === true
+      ? { verdict: verdictOf(rule.action), because: `${by}: ${rule.action}`, by }
+      : { verdict: "unknown", because: `whether ${by} holds for it cannot be told`, by };
   }
   return undefined;
 }

@@ -87,10 +87,7 @@ export function opinionOf(cluster: Cluster, asked: Asked): Opinion {
       ...(asked.port === undefined ? {} : { port: end.port }),
     }),
   }));
-  const enforcers = enforcersOf(
-    cluster,
-    (asked.rules ?? []).flatMap(({ iptables, nft }) => [...iptables, nft]),
-  );
+  const enforcers = enforcersAmong(cluster, asked.rules ?? []);
   const opinion = {
     source: nameAt(cluster, source),
     destination: intent === undefined ? nameAt(cluster, destination) : intentText(intent),
@@ -263,6 +260,18 @@ const BY_RULES: readonly (readonly [RegExp, string])[] = [
   [/\bkindnet-network-policies\b/, "kindnet"],
   [/\bAZURE-NPM\b/, "Azure NPM"],
 ];
+
+const known = new WeakMap<readonly NodeRules[], readonly string[]>();
+
+/** The same, of rules that many connections are asked about, once. */
+function enforcersAmong(cluster: Cluster, rules: readonly NodeRules[]): readonly string[] {
+  const before = known.get(rules);
+  if (before !== undefined) return before;
+  const texts = rules.flatMap(({ iptables, nft }) => [...iptables, nft]);
+  const found = enforcersOf(cluster, texts);
+  known.set(rules, found);
+  return found;
+}
 
 /** What is known to enforce policies, by its pods and by its rules. */
 export function enforcersOf(cluster: Cluster, rules: readonly string[]): readonly string[] {

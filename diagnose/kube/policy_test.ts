@@ -247,6 +247,27 @@ Deno.test("the administrator's policies go first, by priority, and may pass", ()
   assert.equal(of(deny, tied).verdict, "unknown");
 });
 
+Deno.test("of one priority, policies that say the same are heard, and others are unknown", () => {
+  const of = (name: string, action: string, priority = 7) => ({
+    kind: "AdminNetworkPolicy",
+    metadata: { name },
+    spec: {
+      priority,
+      subject: { namespaces: {} },
+      ingress: [{ action, from: [{ namespaces: {} }] }],
+    },
+  });
+  const said = (...policies: readonly unknown[]) => ask(policies, CART, WEB).ingress;
+  assert.equal(said(of("a", "Deny"), of("b", "Deny")).verdict, "denied");
+  const tied = said(of("a", "Deny"), of("b", "Allow"));
+  assert.equal(tied.verdict, "unknown");
+  assert.match(tied.because, /^AdminNetworkPolicy a .*, AdminNetworkPolicy b .* have the same/);
+  assert.equal(said(of("a", "Deny"), of("b", "Allow", 6)).verdict, "allowed");
+  assert.equal(said(of("a", "Deny"), of("b", "Allow", 8)).verdict, "denied");
+  const silent = { ...of("b", "Allow"), spec: { ...of("b", "Allow").spec, ingress: [] } };
+  assert.equal(said(of("a", "Deny"), silent).verdict, "denied");
+});
+
 Deno.test("the baseline is for pods that no policy isolates", () => {
   const all = [{ namespaces: {} }];
   const spec = { ingress: [{ action: "Deny", from: all }] };

@@ -36,7 +36,9 @@ export function ofService(
   if (intent === undefined) return [];
   const rules = asked.rules?.find(({ node }) => node === asked.node);
   const { destination: address, port = 0, protocol } = asked;
-  const programmed = rules === undefined || intent.access === "host-port"
+  // Rules of thousands of services are only searched where there is something to say of them.
+  const isTold = drifts.length > 0 || intent.sticky === true;
+  const programmed = rules === undefined || intent.access === "host-port" || !isTold
     ? undefined
     : programmedOn(rules, { service: intent.service, address, port, protocol });
   return [
