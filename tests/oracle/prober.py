@@ -171,7 +171,9 @@ def ancillary_for(ancillary):
         if level == socket.IPPROTO_IP and kind == 8:
             return [(level, kind, b"\0\0\0\0" + data[8:12] + b"\0\0\0\0")]
         if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
-            return [(level, kind, data[:16] + b"\0\0\0\0")]
+            # A link-local source means nothing without its device, and is refused.
+            local = data[0] == 0xFE and data[1] & 0xC0 == 0x80
+            return [(level, kind, data[:20] if local else data[:16] + b"\0\0\0\0")]
     return []
 
 

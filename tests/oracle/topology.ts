@@ -100,6 +100,8 @@ interface Node {
   readonly pods: Pod[];
 }
 
+/** Below it a seed goes on making the network that it has always made. */
+const MORE_FROM = 10_000_000;
 const TCP_PORT = 8080;
 const UDP_PORT = 5353;
 const SHUT_PORT = 8081;
@@ -118,7 +120,7 @@ const OUTER_EXPRESSIONS = [
 
 /** Makes a network from a seed; names begin with `prefix`. A `wide` one has all kinds of links. */
 export function topologyOf(seed: number, prefix: string, wide = false): Topology {
-  return new Maker(new Dice(seed), prefix, wide).make();
+  return new Maker(new Dice(seed), prefix, wide, seed >= MORE_FROM).make();
 }
 
 /** What makes a namespace in which nothing is sent but what is asked for. */
@@ -170,7 +172,13 @@ class Maker {
   #six = false;
   readonly #extra: Pod[] = [];
 
-  constructor(readonly dice: Dice, readonly prefix: string, readonly wide: boolean) {}
+  /** `more` is more kinds of disturbances. */
+  constructor(
+    readonly dice: Dice,
+    readonly prefix: string,
+    readonly wide: boolean,
+    readonly more: boolean,
+  ) {}
 
   make(): Topology {
     const { dice } = this;
@@ -421,6 +429,8 @@ class Maker {
         this.#listed,
         this.#lottery,
       ],
+      ...(this.more ? [this.#bridged, this.#bridged, this.#early, this.#addresses] : []),
+      ...(this.more ? [this.#addresses, this.#mapped, this.#rerouted] : []),
     ];
     dice.of(kinds).call(this, node, pod);
   }
@@ -674,6 +684,107 @@ class Maker {
       `ip netns exec ${name} nft 'table inet t${this.#sets++} { chain c { ` +
         `type filter hook ${hook} priority ${priority};${policy} ${also}${match} ${verdict}; }; }'`,
     );
+  }
+
+  /** Rules of a bridge's own. */
+  #bridged(node: Node, pod: Pod): void {
+    const { dice } = this;
+    const [where, ports] = node.style === "bridge" && dice.chance(0.7)
+      ? [node.name, node.pods.map(({ port }) => port)] as const
+      : [`${this.prefix}s`, this.#nodes.map(({ number }) => `n${number}`)] as const;
+    const other = dice.of(this.#nodes.flatMap(({ pods }) => pods));
+    const hook = dice.of(["prerouting", "input", "forward", "output", "postrouting"]);
+    const device = ["output", "postrouting"].includes(hook) ? "oifname" : "iifname";
+    const match = dice.of([
+      ...[`${device} "${dice.of(ports)}"`, `ip saddr ${pod.v4}`, `ip daddr ${other.v4}`],
+      ...[`ip6 daddr ${other.v6}`, `tcp dport ${TCP_PORT}`, "meta l4proto udp", "udp dport 8472"],
+      ...[`ether saddr ${MAC}${node.number}1`, `ether daddr ${MAC}${node.number}0`],
+      ...[`ether saddr != ${MAC}${node.number}1 ip saddr ${pod.v4}`, "meta mark 1"],
+    ]);
+    const does = dice.of(["drop", "drop", "accept", "meta mark set 1"]);
+    const priority = dice.of([-300, -200, 0, 10]);
+    this.#lines.push(
+      `ip netns exec ${where} nft 'table bridge b${this.#sets++} { chain c { ` +
+        `type filter hook ${hook} priority ${priority}; ${match} ${does}; }; }'`,
+    );
+  }
+
+  /** Rules before all others, on one device. */
+  #early(node: Node, pod: Pod): void {
+    const { dice } = this;
+    const [where, device] = dice.of([
+      [node.name, "eth0"],
+      [node.name, pod.port],
+      [pod.name, "eth0"],
+    ]);
+    const family = dice.of(["netdev", "inet"]);
+    const hook = family === "netdev" ? dice.of(["ingress", "ingress", "egress"]) : "ingress";
+    const match = dice.of([
+      ...[`ip saddr ${pod.v4}`, `ip6 daddr ${pod.v6}`, `tcp dport ${TCP_PORT}`, "udp dport 8472"],
+      ...["meta l4proto udp", `ip daddr 10.70.${node.number}.0/24`, "ip protocol tcp"],
+    ]);
+    const does = dice.of(["drop", "drop", "accept", "meta mark set 1"]);
+    this.#lines.push(
+      `ip netns exec ${where} nft 'table ${family} e${this.#sets++} { chain c { ` +
+        `type filter hook ${hook} device "${device}" priority 0; ${match} ${does}; }; }'`,
+    );
+  }
+
+  /** Several addresses on one device, of which one is chosen where a rule says so. */
+  #addresses(node: Node): void {
+    const { dice } = this;
+    const { name, number } = node;
+    for (let at = 1 + dice.below(3); at > 0; at--) {
+      const [four, six] = [
+        dice.of([`192.168.77.${20 + number}/24`, `192.168.77.${30 + number}/32`]),
+        dice.of([`fd77::${20 + number}/64`, `2001:db8::${number}/64`]),
+      ];
+      const other = dice.of([four, `10.9.${number}.1/24`]);
+      this.#try(name, `address add ${other} dev eth0`, false);
+      const life = dice.of(["", " preferred_lft 0"]);
+      this.#try(name, `address add ${six} dev eth0 nodad${life}`, true);
+    }
+    const family = dice.of([4, 6] as const);
+    const to = family === 4 ? "10.70.0.0/16" : "fd70::/16";
+    this.#rule(
+      name,
+      family,
+      "nat",
+      dice.of([
+        `-A POSTROUTING -s ${to} -o eth0 -j MASQUERADE`,
+        `-A POSTROUTING -d ${to} -o eth0 -j MASQUERADE`,
+        `-A PREROUTING -i eth0 -p udp -m udp --dport ${UDP_PORT} -j REDIRECT`,
+      ]),
+    );
+  }
+
+  /** A network that is another one. */
+  #mapped({ name, number }: Node): void {
+    const { dice } = this;
+    const far = dice.of(this.#nodes);
+    this.#services.push(`10.98.${number}.${2 + dice.below(2)}`);
+    const to = `-d 10.98.${number}.0/24 -j NETMAP --to 10.70.${far.number}.0/24`;
+    this.#rule(name, 4, "nat", `-A PREROUTING ${to}`);
+    this.#rule(name, 4, "nat", `-A OUTPUT ${to}`);
+    const port = `-p tcp -m tcp --dport ${SERVICE_PORT} -j REDIRECT --to-ports ${TCP_PORT}`;
+    const into = `-d 10.70.${far.number}.0/24`;
+    for (const pod of far.pods) this.#rule(pod.name, 4, "nat", `-A PREROUTING ${into} ${port}`);
+    this.#try(name, `route add 10.98.${number}.0/24 dev eth0`, false);
+  }
+
+  /** A mark that sends what the namespace sends another way. */
+  #rerouted(node: Node, pod: Pod): void {
+    const { dice } = this;
+    const family = dice.chance(0.7) ? 4 : 6;
+    const { name } = dice.of([node, pod]);
+    const protocol = dice.of(["tcp", "udp"]);
+    const mark = "-j MARK --set-xmark 0x5/0xffffffff";
+    this.#rule(name, family, "mangle", `-A OUTPUT -p ${protocol} ${mark}`);
+    this.#try(name, "rule add fwmark 5 table 105 priority 400", family === 6);
+    const ways = name === pod.name
+      ? ["blackhole default", "throw default", "default dev eth0", "default dev lo"]
+      : ["blackhole default", "throw default", "default dev eth0", `default dev ${pod.port}`];
+    this.#try(name, `route add ${dice.of(ways)} table 105`, family === 6);
   }
 
   /** A pod beside the pods: on a macvlan device of the node's, in the nodes' own network. */
