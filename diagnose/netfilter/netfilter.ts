@@ -44,10 +44,16 @@ export class Netfilter {
   readonly #stations = new Map<string, readonly Station[]>();
   #nft: Nft | string | undefined;
   #ipvs: Ipvs | undefined;
+  #bridged: boolean | undefined;
 
   constructor(namespace: NamespaceSnapshot) {
     this.#namespace = namespace;
     this.#sets = new Ipsets(namespace.ipset, this.#because("ipset"));
+  }
+
+  /** Whether there may be rules of the family `bridge`. */
+  get bridged(): boolean {
+    return this.#bridged ??= (this.#namespace.nft ?? "").includes('"bridge"');
   }
 
   /** Every way that the packet can leave the hook. */

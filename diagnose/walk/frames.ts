@@ -56,10 +56,21 @@ export interface Carried {
   readonly unknown: boolean;
 }
 
+/** Where a bridge asks rules of its own family. */
+export type BridgeHook = "prerouting" | "input" | "forward" | "output" | "postrouting";
+
 /** What frames meet that is IP's: br_netfilter, and the packets around them in tunnels. */
 export interface Routed {
   /** The far ends of a tunnel that a frame for a neighbour gets to. */
   carried(tunnel: Place, frame: Frame): Carried;
+  /** What rules of the family `bridge` say; undefined where there are none. */
+  own(
+    hook: BridgeHook,
+    bridge: Place,
+    ports: { readonly in?: string; readonly out?: string },
+    frame: Frame,
+    trail: Trail,
+  ): readonly Arrival[] | undefined;
   /** Undefined where no rules are asked. */
   rules(
     hook: "prerouting" | "forward" | "postrouting",
@@ -267,8 +278,17 @@ export class Frames {
       const seen = bridgeVlans(bridge) ? egressVlan(bridge, bridge.device.name, vlan) : vlan;
       if (seen === "refused") return [];
       const to: Frame = seen === undefined ? rest : { ...rest, vlan: seen };
-      return this.#above(bridge, to, trail, passed + 1)
-        .map((each) => each.at === "device" && prerouted ? { ...each, prerouted } : each);
+      const ports = from === undefined ? {} : { in: from.device.name };
+      return this.#asked(
+        "input",
+        bridge,
+        ports,
+        to,
+        trail,
+        (next) =>
+          this.#above(bridge, next.frame, next.trail, passed + 1)
+            .map((each) => each.at === "device" && prerouted ? { ...each, prerouted } : each),
+      );
     };
     if (frame.destination !== BROADCAST) {
       const own = frame.destination === bridge.device.mac ||
@@ -349,9 +369,9 @@ export class Frames {
       ...(from === undefined ? {} : { in: from.device.name }),
       out: port.device.name,
     };
-    if (from === undefined) return send({ at: "device", place: port, frame: out, trail });
+    // What the bridge's own namespace sends has been asked about as IP already.
     return this.#asked(
-      "forward",
+      from === undefined ? "output" : "forward",
       bridge,
       ports,
       out,
@@ -361,18 +381,23 @@ export class Frames {
   }
 
   #asked(
-    hook: "prerouting" | "forward" | "postrouting",
+    hook: BridgeHook,
     bridge: Place,
     ports: { readonly in?: string; readonly out?: string },
     frame: Frame,
     trail: Trail,
     go: (next: Passed) => readonly Arrival[],
   ): readonly Arrival[] {
-    const asked = frame.packet === undefined
-      ? undefined
-      : this.routed?.rules(hook, bridge, ports, frame, trail);
-    const all = asked ?? [{ at: "device" as const, place: bridge, frame, trail }];
-    return all.flatMap((each) => each.at === "lost" ? [each] : go(each));
+    const as = { at: "device", place: bridge, frame, trail } as const;
+    if (frame.packet === undefined) return go(as);
+    const own = this.routed?.own(hook, bridge, ports, frame, trail) ?? [as];
+    return own.flatMap((each) => {
+      if (each.at === "lost") return [each];
+      const asked = hook === "input" || hook === "output" || ports.in === undefined
+        ? undefined
+        : this.routed?.rules(hook, bridge, ports, each.frame, each.trail);
+      return (asked ?? [each]).flatMap((next) => next.at === "lost" ? [next] : go(next));
+    });
   }
 }
 

@@ -11,7 +11,7 @@ import type { Hook, Outcome } from "../netfilter/netfilter.ts";
 import { type Address, formatAddress, sameAddress } from "../packet/address.ts";
 import { firstPacket, newConnection, type Packet, PROTOCOLS, tupleOf } from "../packet/packet.ts";
 
-import { type Arrival, type Carried, type Frame, Frames } from "./frames.ts";
+import { type Arrival, type BridgeHook, type Carried, type Frame, Frames } from "./frames.ts";
 import { inputRoute, lacking, unroutable } from "./input_route.ts";
 import { isLimitedBroadcast, isMulticast, lookup } from "./lookup.ts";
 import type { Namespace } from "./namespace.ts";
@@ -68,6 +68,7 @@ export class Walker {
   constructor(readonly network: Network, readonly deliver: Deliver) {
     this.#frames = new Frames(network, {
       rules: (...asked) => this.#bridgeRules(...asked),
+      own: (...asked) => this.#bridgeOwn(...asked),
       redirected: (...asked) => this.#redirected(...asked),
       carried: (...asked) => this.#carried(...asked),
     });
@@ -651,6 +652,39 @@ export class Walker {
       return neighbours(this.#frames, bridge, packet, nextHop, trail.learned).map((each) =>
         each.found === "nobody" ? lost(each.cause, each.unknown) : to(each.mac)
       );
+    });
+  }
+
+  /** What rules of the family `bridge` do with a frame. */
+  #bridgeOwn(
+    hook: BridgeHook,
+    bridge: Place,
+    ports: { readonly in?: string; readonly out?: string },
+    frame: Frame,
+    trail: Trail,
+  ): readonly Arrival[] | undefined {
+    const { namespace } = bridge;
+    const { packet, source, destination } = frame;
+    if (packet === undefined || !namespace.netfilter.bridged) return undefined;
+    const between = {
+      ...(ports.in === undefined || hook === "postrouting" ? {} : { in: ports.in }),
+      ...(ports.out === undefined ? {} : { out: ports.out }),
+    };
+    const framed = { ...packet, sourceMac: source, destinationMac: destination };
+    const around = surroundings(namespace, between);
+    return namespace.netfilter.run(hook, framed, around, "bridge").map((outcome): Arrival => {
+      const chance = trail.chance * (outcome.chance ?? 1);
+      const next = assuming(
+        ruleSteps({ ...trail, chance }, namespace, hook, packet, outcome),
+        ...outcome.assumptions,
+      );
+      if (outcome.verdict === "accept") {
+        const marked = { ...packet, mark: outcome.packet.mark };
+        return { at: "device", place: bridge, frame: { ...frame, packet: marked }, trail: next };
+      }
+      const cause = causeOf(namespace, hook, between, packet, outcome);
+      const sure = outcome.verdict === "drop" || outcome.verdict === "reject";
+      return { at: "lost", cause, trail: next, frame, ...(sure ? {} : { unknown: true }) };
     });
   }
 
