@@ -77,7 +77,8 @@ fmt: ## Format the TypeScript and the C, comments included
 .PHONY: docs
 docs: setup ## Write docs/metrics.md, docs/events.md and tests/golden/ anew, from the cards and commands
 	@PODSKOOP_GOLDEN=write $(DENO) test --quiet -A --no-check \
-		tests/metrics_test.ts tests/metrics_doc_test.ts agent/commands/program_test.ts >/dev/null
+		tests/metrics_test.ts tests/metrics_doc_test.ts agent/commands/program_test.ts \
+		diagnose/report/picture_test.ts >/dev/null
 
 .PHONY: lock
 lock: setup ## Bring deno.lock up to date with deno.json, to be committed

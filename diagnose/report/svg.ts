@@ -21,7 +21,7 @@ const LANE = 18;
 const LANES_MAX = 24;
 /** What fits into a box, and into the line above all boxes. */
 const CHARACTERS_MAX = 76;
-const TITLE_CHARACTERS_MAX = 68;
+const LINE_CHARACTERS_MAX = 82;
 /** Steps that a box tells. */
 const STEPS_SHOWN_MAX = 6;
 
@@ -48,9 +48,7 @@ export function svgText(graph: Graph, titled = true): string {
     markers(),
     ...(titled
       ? [
-        `<text x="${BOX.left}" y="24" font-weight="600">${
-          escaped(cut(graph.title, TITLE_CHARACTERS_MAX))
-        }</text>`,
+        `<text x="${BOX.left}" y="24" font-weight="600">${escaped(cut(graph.title))}</text>`,
       ]
       : []),
     ...boxes.map(boxText),
@@ -93,7 +91,9 @@ function boxText({ place: { label, node, kind, standing }, top, height, lines }:
     `${escaped(cut(`${mark}${label}${where}`))}</text>`,
     ...lines.map((text, index) =>
       `<text x="${BOX.left + 12}" y="${top + BOX.head + 12 + index * BOX.line}" ` +
-      `class="small" font-size="12" fill="#444444">${escaped(cut(text))}</text>`
+      `class="small" font-size="12" fill="#444444">${
+        escaped(cut(text, LINE_CHARACTERS_MAX))
+      }</text>`
     ),
     "</g>",
   ].join("\n");

@@ -155,13 +155,15 @@ Deno.test("collect has what the kernel's own tools say, hostile names as they ar
     args: ["netns", "exec", lab.right.name, "python3", "-c", code],
     stdout: "piped",
   }).spawn();
+  const said = listener.stdout.getReader();
   try {
-    for await (const _ of listener.stdout) break;
+    await said.read();
     const [now] = (await collected("--local", "--netns", lab.right.name)).namespaces;
     const found = now?.listeners?.find(({ port }) => port === 8081);
     assert.deepEqual([found?.address, found?.queueMax, found?.v6only], ["*", 13, false]);
   } finally {
     listener.kill("SIGKILL");
+    await said.cancel();
     await listener.status;
   }
 });
@@ -183,4 +185,40 @@ Deno.test("GET /snapshot gives the same through the agent, only over the socket"
   assert.deepEqual(seen?.links, own?.links);
   assert.deepEqual(seen?.routes, own?.routes);
   assert.deepEqual(seen?.missing, []);
+});
+
+Deno.test("collect records no key of the kernel, no environment and no argument", async () => {
+  await using lab = await Lab.create();
+  const { name } = lab.left;
+  const key = "01234567-89abcdef-fedcba98-76543210";
+  await lab.inside(name, "sysctl", "-qw", `net.ipv4.tcp_fastopen_key=${key}`);
+  const code = "import socket,time;s=socket.socket();s.bind(('',8083));s.listen();" +
+    "print(1,flush=True);time.sleep(60)";
+  const secretive = new Deno.Command("ip", {
+    args: ["netns", "exec", name, "python3", "-c", code, "--password=argument-s3cret"],
+    env: { TOKEN: "environment-s3cret" },
+    stdout: "piped",
+  }).spawn();
+  const said = secretive.stdout.getReader();
+  try {
+    await said.read();
+    const text = await run(BINARY, "collect", "--local", "--netns", name);
+    // It has seen the process, and what the namespace is set to.
+    const [seen] = readSnapshot(new TextEncoder().encode(text)).namespaces;
+    assert.ok(seen !== undefined && seen.listeners?.some(({ port }) => port === 8083));
+    assert.ok(seen.pids.length > 0);
+    assert.ok(Object.keys(seen.sysctls ?? {}).length > 100);
+    for (const secret of ["argument-s3cret", "environment-s3cret", key, key.replaceAll("-", "")]) {
+      assert.ok(!text.includes(secret), secret);
+    }
+    const names = new Set(Array.from(text.matchAll(/"([\w/-]+)":/g), ([, each]) => each));
+    assert.deepEqual(
+      [...names].filter((each) => /passw|secret|token|private|environ/i.test(each ?? "")),
+      [],
+    );
+  } finally {
+    secretive.kill("SIGKILL");
+    await said.cancel();
+    await secretive.status;
+  }
 });
