@@ -18,8 +18,12 @@ const NODE = 2;
 /** `PodSandboxState.SANDBOX_READY` */
 const READY = 0;
 
-/** What the kubelet adds to a sandbox's labels for itself; all of it is in the metadata too. */
+/**
+ * What the kubelet, and CRI-O for its infrastructure container, add to a sandbox's labels for
+ * themselves; all that matters of it is in the metadata too.
+ */
 const KUBELET_LABELS = new Set([
+  "io.kubernetes.container.name",
   "io.kubernetes.pod.name",
   "io.kubernetes.pod.namespace",
   "io.kubernetes.pod.uid",
