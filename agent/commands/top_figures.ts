@@ -107,6 +107,9 @@ export function readingOf(text: string, at: number): Reading {
     entry.figures[figure] = known(entry.figures[figure]) + value;
     pods.set(key, entry);
   }
+  // Who counts it for one pod counts it for all, and the others have none.
+  const isCounted = [...pods.values()].some(({ figures }) => !Number.isNaN(figures.slow));
+  for (const { figures } of isCounted ? pods.values() : []) figures.slow = known(figures.slow);
   return { at, pods };
 }
 
