@@ -80,6 +80,86 @@ Deno.test("kube-proxy in mode nftables: a service that is not programmed is foun
   assert.match(first?.evidence[1]?.text ?? "", /^kube-proxy's mode there is nftables: /);
 });
 
+Deno.test("kube-proxy in mode ipvs: a service's address on kube-ipvs0 is no fault", () => {
+  const ipvs = `IP Virtual Server version 1.2.1 (size=4096)
+Prot LocalAddress:Port Scheduler Flags
+  -> RemoteAddress:Port Forward Weight ActiveConn InActConn
+TCP  0A600000:0050 rr
+  -> 0AF40202:1F90      Masq    1      0          0
+`;
+  // A pod that is led to itself needs a rule of kube-proxy's, and its set.
+  const more = SERVICE.map((each) =>
+    each.endpoints === undefined ? each : { ...each, endpoints: each.endpoints.slice(1) }
+  );
+  const change = ({ devices }: MadeNamespace) => ({
+    devices: { ...devices, "kube-ipvs0": { kind: "dummy", addresses: [`${clusterIp(0)}/32`] } },
+  });
+  const asked = { to: clusterIp(0), port: 80, more, change };
+  assert.deepEqual(said("flannel vxlan", { ...asked, both: { ipvs } }), ["reachable"]);
+  const stale = ipvs.replace("0AF40202:1F90", "0AF40209:1F90");
+  const found = said("flannel vxlan", { ...asked, both: { ipvs: stale } });
+  assert.ok(found.includes("service-stale warning"), found.join());
+});
+
+Deno.test("session affinity: clients that are remembered and new ones are led alike", () => {
+  const sticky = SERVICE.map((each) =>
+    each.kind === "Service"
+      ? { ...each, spec: { ...each.spec, sessionAffinity: "ClientIP" } }
+      : each
+  );
+  const remembered = IPTABLES.split("\n").flatMap((line) => {
+    const [, chain, to] = /-A (KUBE-SVC-\S+) -m comment .* -j (KUBE-SEP-\S+)$/.exec(line) ?? [];
+    return chain === undefined || to === undefined ? [] : [
+      `[0:0] -A ${chain} -m comment --comment "shop/web-0:http -> x" -m recent --name ${to} ` +
+      `--rcheck --seconds 10800 --reap --mask 255.255.255.255 --rsource -j ${to}`,
+    ];
+  });
+  assert.equal(remembered.length, SERVICES.endpoints);
+  const [first = ""] = /^\[0:0\] -A KUBE-SVC-.* -j KUBE-SEP-.*$/m.exec(IPTABLES) ?? [];
+  const rules = IPTABLES.replace(first, [...remembered, first].join("\n"));
+  const asked = { to: clusterIp(0), port: 80, more: sticky };
+  assert.deepEqual(said("flannel vxlan", { ...asked, both: { iptablesLegacy: rules } }), [
+    "reachable",
+  ]);
+  const forgetful = { ...asked, both: { iptablesLegacy: IPTABLES } };
+  assert.deepEqual(said("flannel vxlan", forgetful), ["reachable", "service-affinity hint"]);
+});
+
+Deno.test("a host port is led to its pod by portmap's rules, and missed without them", () => {
+  const pod = {
+    kind: "Pod",
+    metadata: { name: "web-2", namespace: "shop", labels: { app: "web" } },
+    spec: {
+      nodeName: "node2",
+      containers: [{ name: "m", ports: [{ containerPort: 8080, hostPort: 9090 }] }],
+    },
+    status: { phase: "Running", podIP: "10.244.2.2" },
+  };
+  const nat = `:CNI-HOSTPORT-DNAT - [0:0]
+    :CNI-HOSTPORT-SETMARK - [0:0]
+    :CNI-HOSTPORT-MASQ - [0:0]
+    :CNI-DN-0123456789abcdef01234 - [0:0]
+    -A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT
+    -A OUTPUT -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT
+    -A POSTROUTING -m comment --comment "CNI portfwd requiring masquerade" -j CNI-HOSTPORT-MASQ
+    -A CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: cbr0" -m multiport \
+--dports 9090 -j CNI-DN-0123456789abcdef01234
+    -A CNI-DN-0123456789abcdef01234 -s 10.244.2.0/24 -p tcp -m tcp --dport 9090 \
+-j CNI-HOSTPORT-SETMARK
+    -A CNI-DN-0123456789abcdef01234 -p tcp -m tcp --dport 9090 -j DNAT \
+--to-destination 10.244.2.2:8080
+    -A CNI-HOSTPORT-SETMARK -m comment --comment "CNI mark" -j MARK --set-xmark 0x2000/0x2000
+    -A CNI-HOSTPORT-MASQ -m mark --mark 0x2000/0x2000 -j MASQUERADE`.replaceAll("\\\n", "");
+  const asked = { to: "192.168.0.12", port: 9090, more: [pod] };
+  const both = { iptablesLegacy: saved({ nat }) };
+  assert.deepEqual(said("flannel host-gw", { ...asked, both }), ["reachable"]);
+  const { opinion } = diagnosedIn("flannel host-gw", { ...asked, both });
+  assert.equal(opinion?.destination, "host port 9090/TCP of pod shop/web-2");
+  const missed = said("flannel host-gw", asked);
+  assert.deepEqual(missed[0], "blocked");
+  assert.ok(missed.includes("host-port-unprogrammed critical"), missed.join());
+});
+
 Deno.test("a named target port is its endpoint's port, not 0", () => {
   const asked = { to: clusterIp(0), port: 80, more: SERVICE, both: { iptablesLegacy: IPTABLES } };
   const { opinion } = diagnosedIn("flannel vxlan", asked);
