@@ -4,6 +4,12 @@
  * @module
  */
 
+import { isWritable } from "./namespaces/libc.ts";
+
+const STANDARD_ERROR = 2;
+/** A pipe that is writable takes so many bytes without waiting: PIPE_BUF, pipe(7). */
+const ATOMIC_BYTES = 4_096;
+
 const LEVELS = { debug: 7, info: 6, warn: 4, error: 3 } as const;
 
 /**
@@ -38,13 +44,22 @@ function write(level: Level, message: string, fields: LogFields = {}): void {
     ? `<${LEVELS[level]}>${text}\n`
     : `${new Date().toISOString()} ${level.padEnd(5)} ${text}\n`;
   try {
-    Deno.stderr.writeSync(new TextEncoder().encode(line));
+    if (!writeWhole(new TextEncoder().encode(line))) lost++;
   } catch (error) {
     // Whoever reads it is gone (EPIPE), or the disk is full: that must not end the agent, nor keep
     // it from taking its probes out of the kernel.
     if (!(error instanceof Error)) throw error;
     lost++;
   }
+}
+
+/** False when whoever reads it has stopped, which must not stop the agent. */
+function writeWhole(bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length;) {
+    if (!isWritable(STANDARD_ERROR)) return false;
+    at += Deno.stderr.writeSync(bytes.subarray(at, at + ATOMIC_BYTES));
+  }
+  return true;
 }
 
 /** Entries that could not be written. */

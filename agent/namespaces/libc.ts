@@ -423,6 +423,14 @@ function connecting(descriptor: number, from: SocketEnd, to: SocketEnd, mark: nu
 const errorBytes = buffer(4);
 const errorLength = buffer(4);
 
+/** Whether writing would not wait, or fail at once: poll(2). */
+export function isWritable(descriptor: number): boolean {
+  for (let at = 0; at < 4; at++) pollBytes[at] = descriptor >>> at * 8 & 0xff;
+  pollBytes.set([POLLOUT, 0, 0, 0], 4);
+  // A poll that a signal interrupts says nothing: then the write is tried.
+  return LIBC.poll(pollBytes, 1n, 0) !== 0;
+}
+
 /** What has become of a socket: nothing yet, something to read, room to write, or a failure. */
 export function socketState(descriptor: number): "nothing" | "readable" | "writable" | number {
   for (let at = 0; at < 4; at++) pollBytes[at] = descriptor >>> at * 8 & 0xff;
