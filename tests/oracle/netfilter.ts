@@ -230,7 +230,10 @@ function miscounted(
   foreseen: readonly (readonly Foreseen[])[],
 ): string[] {
   const expected = new Map<string, number>();
-  const places = foreseen.flatMap((each) => each.length === 1 ? each[0]?.outcome.by ?? [] : []);
+  const places = foreseen.flatMap(([only, ...more]) =>
+    // What is not known of a rule is whether it counts, too.
+    more.length > 0 || only?.outcome.verdict === "unknown" ? [] : only?.outcome.by ?? []
+  );
   for (const { engine, family, table, chain, number } of places) {
     const tool = engine === "iptables-legacy" || engine === "iptables-nft" ? engine : undefined;
     if (tool === undefined || number === 0) continue;
