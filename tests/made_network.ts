@@ -133,7 +133,7 @@ function madeLink(
     ifname: name,
     flags: kind === "loopback" ? ["LOOPBACK", ...flags] : ["BROADCAST", ...flags],
     mtu: kind === "loopback" ? 65536 : mtu,
-    link_type: { loopback: "loopback", ipip: "ipip" }[kind] ?? "ether",
+    link_type: { loopback: "loopback", ipip: "ipip", wireguard: "none" }[kind] ?? "ether",
     address: kind === "loopback" ? "00:00:00:00:00:00" : macOf(namespace, name),
     ...(master === undefined ? {} : { master }),
     ...(to === undefined ? {} : {

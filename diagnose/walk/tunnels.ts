@@ -11,6 +11,7 @@ import { lookup } from "./lookup.ts";
 import type { Namespace } from "./namespace.ts";
 import type { Network, Place } from "./network.ts";
 import type { Cause, Load } from "./trail.ts";
+import { peerOf } from "./wireguard.ts";
 import { shellWord } from "./command.ts";
 
 /** A packet that goes around another. */
@@ -32,6 +33,9 @@ const FRAME_BYTES = 14;
 const UDP_TUNNEL_BYTES = 16;
 /** Which one is chosen depends on a hash; it is one of the range that the kernel takes. */
 const TUNNEL_SOURCE_PORT = 49_152;
+/** WireGuard's header and tag, with UDP's header; what is in it is padded. */
+const WIREGUARD_BYTES = 40;
+const PADDING_BYTES = 16;
 const VXLAN_PORT = 4_789;
 const GENEVE_PORT = 6_081;
 
@@ -58,6 +62,7 @@ export function encapsulate(
   if (device.kind === "vxlan" || device.kind === "geneve") {
     return overUdp(place, namespace, frame, packet);
   }
+  if (device.kind === "wireguard") return overWireguard(place, namespace, frame, packet);
   const protocol = device.kind === "ip6tnl"
     ? packet.source.family === 4 ? PROTOCOLS.ipip : PROTOCOLS.ipv6
     : PLAIN[device.kind];
@@ -95,6 +100,49 @@ function overUdp(
       load: loadOf(device, frame, packet),
     });
   });
+}
+
+function overWireguard(
+  place: Place,
+  namespace: Namespace,
+  frame: Frame,
+  packet: Packet,
+): readonly Outer[] | { readonly cause: Cause; readonly unknown: boolean } {
+  const { namespace: own, device } = place;
+  const { wireguardAllowedIps, wireguardEndpoints } = own.snapshot;
+  if (wireguardAllowedIps === undefined || wireguardEndpoints === undefined) {
+    return unknownTunnel(place);
+  }
+  const to = formatAddress(packet.destination);
+  const peer = peerOf(own, device.name, packet.destination);
+  const endpoint = peer?.endpoint;
+  if (endpoint === undefined) {
+    const what = peer === undefined
+      ? `no peer of "${device.name}" may be sent what is for ${to}`
+      : `where the peer of "${device.name}" is that has ${to} is not known`;
+    const cause: Cause = {
+      id: peer === undefined ? "tunnel-no-peer" : "tunnel-no-remote",
+      namespace: own,
+      device: device.name,
+      what,
+      evidence: [{ kind: "device", text: deviceText(device) }],
+      confirm: own.command(`wg show ${device.name}`),
+      fix: peer === undefined
+        ? `wg set ${device.name} peer KEY allowed-ips ${to}`
+        : `wg set ${device.name} peer ${peer.key} endpoint ADDRESS:PORT`,
+    };
+    return { cause, unknown: false };
+  }
+  const { address, port } = endpoint;
+  const header = address.family === 4 ? 20 : 40;
+  const padded = Math.ceil(packet.length / PADDING_BYTES) * PADDING_BYTES;
+  return [outerOf(place, namespace, address, {
+    protocol: PROTOCOLS.udp,
+    sourcePort: TUNNEL_SOURCE_PORT,
+    destinationPort: port,
+    length: padded + WIREGUARD_BYTES + header,
+    load: loadOf(device, frame, packet),
+  })];
 }
 
 function outerOf(
@@ -205,7 +253,11 @@ export function farEndRouted(network: Network, place: Place, mac: string): boole
 
 /** The tunnel of a namespace that an outer packet is for; undefined if it is for none. */
 export function tunnelFor(namespace: Namespace, packet: Packet, load: Load): Device | undefined {
-  const fits = (device: Device) => device.up && isEnd(device, packet, load);
+  const fits = (device: Device) =>
+    device.up && (load.kind === "wireguard"
+      ? device.kind === "wireguard" &&
+        peerOf(namespace, device.name, load.packet.source) !== undefined
+      : isEnd(device, packet, load));
   const all = namespace.devices.filter(fits);
   return all.find((device) => {
     const remote = addressAttribute(device, "remote");

@@ -604,7 +604,10 @@ export class Walker {
     const load = trail.loads.at(-1);
     if (load === undefined) return [];
     const inner = { ...load.packet, mark: outer.mark };
-    const next = stepped({ ...trail, loads: trail.loads.slice(0, -1) }, {
+    const known = load.kind === "wireguard"
+      ? assuming(trail, `the keys of "${place.device.name}" and its peer fit, and so does the port`)
+      : trail;
+    const next = stepped({ ...known, loads: known.loads.slice(0, -1) }, {
       ...{ namespace: place.namespace, does: "decapsulate", device: place.device.name },
       text: `${load.kind} ${place.device.name}: the packet inside`,
       packet: inner,
