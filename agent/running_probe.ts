@@ -534,8 +534,8 @@ export class RunningProbe {
     this.#losses.read((keyView, keyOffset, valueView, valueOffset) => {
       slots[u32.read(keyView, keyOffset)] = total.read(valueView, valueOffset);
     });
-    const [produced = 0, limited = 0, ringFull = 0] = slots;
-    return { produced, limited, ringFull };
+    const [delivered = 0, limited = 0, ringFull = 0] = slots;
+    return { produced: delivered + limited + ringFull, limited, ringFull };
   }
 
   /** How full its maps are; those of totals as of the last reading. Throws Errno. */

@@ -47,10 +47,10 @@ struct kernel_stack {
 
 /*
  * What became of occurrences that a probe wanted to report: the slots of the per-CPU array
- * `losses`. What was delivered is LOSS_PRODUCED less the two others.
+ * `losses`. All that were produced are the sum, so that each costs one addition.
  */
 enum probe_loss {
-	LOSS_PRODUCED = 0,  /* all of them */
+	LOSS_NONE = 0,      /* delivered */
 	LOSS_LIMITED = 1,   /* refused by the rate limit */
 	LOSS_RING_FULL = 2, /* refused by the ring, which the agent had not emptied in time */
 	LOSS_SLOTS = 3,
@@ -61,21 +61,34 @@ enum probe_loss {
 
 #define NANOSECONDS 1000000000ULL
 
-/*
- * One kind's token bucket, as the time at which all that it has let through would have been used
- * up at the steady rate. It holds one second's worth. Several CPUs that take the last token at the
- * same moment all get it, and the next are refused for as much longer.
- */
-static __always_inline bool take_token(__u64 *used_until, __u32 events_per_second, __u64 now)
-{
-	__u64 interval = NANOSECONDS / events_per_second;
-	__u64 full = now - NANOSECONDS;
+/* One kind's token bucket. */
+struct event_limit {
+	/* When all that it has let through would have been used up at the steady rate. */
+	__u64 used_until;
+	__u64 refused; /* the jiffy in which it last refused one */
+};
 
-	if (*used_until < full)
-		*used_until = full;
-	if (*used_until + interval > now)
+/*
+ * It holds one second's worth. Several CPUs that take the last token at the same moment all get it,
+ * and the next are refused for as much longer. What has been refused once is refused for the rest
+ * of the jiffy, without a look at the clock, which is what a refusal costs most.
+ */
+static __always_inline bool take_token(struct event_limit *limit, __u32 events_per_second)
+{
+	__u64 jiffy = bpf_jiffies64();
+	__u64 now, interval;
+
+	if (limit->refused == jiffy)
 		return false;
-	__sync_fetch_and_add(used_until, interval);
+	now = bpf_ktime_get_boot_ns();
+	interval = NANOSECONDS / events_per_second;
+	if (limit->used_until < now - NANOSECONDS)
+		limit->used_until = now - NANOSECONDS;
+	if (limit->used_until + interval > now) {
+		limit->refused = jiffy;
+		return false;
+	}
+	__sync_fetch_and_add(&limit->used_until, interval);
 	return true;
 }
 
@@ -118,7 +131,7 @@ static __always_inline bool take_token(__u64 *used_until, __u32 events_per_secon
 		__uint(type, BPF_MAP_TYPE_ARRAY);                                             \
 		__uint(max_entries, EVENT_KINDS_MAX);                                         \
 		__type(key, __u32);                                                           \
-		__type(value, __u64);                                                         \
+		__type(value, struct event_limit);                                            \
 	} limits SEC(".maps");                                                                \
 	static __always_inline void count_loss(__u32 slot)                                    \
 	{                                                                                     \
@@ -129,14 +142,12 @@ static __always_inline bool take_token(__u64 *used_until, __u32 events_per_secon
 	static __always_inline event_type *reserve_event(__u32 kind, __u32 events_per_second) \
 	{                                                                                     \
 		event_type *event;                                                            \
-		__u64 *used_until;                                                            \
+		struct event_limit *limit;                                                    \
 		if (!events_per_second)                                                       \
 			return NULL;                                                          \
-		count_loss(LOSS_PRODUCED);                                                    \
 		kind &= EVENT_KINDS_MAX - 1;                                                  \
-		used_until = bpf_map_lookup_elem(&limits, &kind);                             \
-		if (!used_until ||                                                            \
-		    !take_token(used_until, events_per_second, bpf_ktime_get_boot_ns())) {    \
+		limit = bpf_map_lookup_elem(&limits, &kind);                                  \
+		if (!limit || !take_token(limit, events_per_second)) {                        \
 			count_loss(LOSS_LIMITED);                                             \
 			return NULL;                                                          \
 		}                                                                             \
@@ -145,6 +156,7 @@ static __always_inline bool take_token(__u64 *used_until, __u32 events_per_secon
 			count_loss(LOSS_RING_FULL);                                           \
 			return NULL;                                                          \
 		}                                                                             \
+		count_loss(LOSS_NONE);                                                        \
 		asm volatile("" : : "r"(bpf_core_type_id_local(event_type)));                 \
 		__builtin_memset(event, 0, sizeof(*event));                                   \
 		return event;                                                                 \
