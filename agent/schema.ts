@@ -189,9 +189,9 @@ export const latencies: Codec<Histogram> = {
   read(view, offset) {
     const counts: number[] = [];
     for (let bucket = 0; bucket <= LATENCY_BUCKETS.length; bucket++) {
-      counts.push(total.read(view, offset + bucket * 8));
+      counts.push(total.read(view, offset + 8 + bucket * 8));
     }
-    return { counts, sum: total.read(view, offset + counts.length * 8) / 1e9 };
+    return { counts, sum: total.read(view, offset) / 1e9 };
   },
 };
 

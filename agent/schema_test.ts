@@ -194,8 +194,8 @@ Deno.test("latencies have the bounds that the kernel side counts by", async () =
 
 Deno.test("latencies read the counts, and the sum in seconds", () => {
   const view = new DataView(new ArrayBuffer(21 * 8));
-  view.setBigUint64(6 * 8, 23n, true);
-  view.setBigUint64(20 * 8, 1_500_000_000n, true);
+  view.setBigUint64(0, 1_500_000_000n, true);
+  view.setBigUint64(8 + 6 * 8, 23n, true);
   const { counts, sum } = latencies.read(view, 0);
   deepStrictEqual([counts.length, counts[6], sum], [20, 23, 1.5]);
 });

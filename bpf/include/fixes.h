@@ -91,7 +91,54 @@ struct request___with_disk {
 	struct gendisk *rq_disk;
 };
 
+/*
+ * 6.2 lets a program take any number for a pointer to a type of the kernel's, and load from there
+ * as a fault would give zeros; before, it takes a call for each. Kernel commit a35b9af4ec2c, "bpf:
+ * Add a kfunc for generic type cast". Types cannot say that a function exists; this one, of 6.4,
+ * is near enough. Delete when the floor is 6.4.
+ */
+enum bpf_prog_type___with_casts {
+	BPF_PROG_TYPE_NETFILTER___with_casts = 1,
+};
+
+/* Four bytes, which is all that is wanted of it. */
+struct in_addr {
+	__be32 s_addr;
+};
+
+extern void *bpf_rdonly_cast(const void *pointer, __u32 type) __ksym __weak;
+
 #pragma clang attribute pop
+
+/* See enum bpf_prog_type___with_casts. */
+static __always_inline bool has_casts(void)
+{
+	return bpf_core_enum_value_exists(enum bpf_prog_type___with_casts,
+					  BPF_PROG_TYPE_NETFILTER___with_casts);
+}
+
+/* A field that is loaded where casts can do it, and read by a call elsewhere. */
+#define CAST(type, pointer) ((const type *)bpf_rdonly_cast(pointer, bpf_core_type_id_kernel(type)))
+#define LOAD(type, pointer, field) \
+	(has_casts() ? CAST(type, pointer)->field : BPF_CORE_READ((const type *)(pointer), field))
+
+/* Copies words, or less than one, from where casts can load them; see has_casts(). */
+static __always_inline void load_bytes(void *to, __u32 size, const void *from)
+{
+	__u32 offset = 0;
+
+#pragma unroll
+	for (; offset + 4 <= size; offset += 4) {
+		__u32 value = CAST(struct in_addr, from + offset)->s_addr;
+
+		__builtin_memcpy(to + offset, &value, 4);
+	}
+	if (offset < size) {
+		__u32 value = CAST(struct in_addr, from + offset)->s_addr;
+
+		__builtin_memcpy(to + offset, &value, size - offset);
+	}
+}
 
 /* See enum skb_drop_reason___with_routes. */
 static __always_inline bool is_no_route_in(__u32 reason)
@@ -108,7 +155,9 @@ static __always_inline __u64 netns_cookie(const struct net *net)
 {
 	const struct net___with_cookie *with = (const void *)net;
 
-	return bpf_core_field_exists(with->net_cookie) ? BPF_CORE_READ(with, net_cookie) : 0;
+	if (!bpf_core_field_exists(with->net_cookie))
+		return 0;
+	return LOAD(struct net___with_cookie, net, net_cookie);
 }
 
 /* The same, where the verifier knows that `net` is one. */
@@ -130,18 +179,22 @@ static __always_inline __u64 sock_cgroup_id(const struct sock *sk)
 }
 
 /*
- * See struct trace_event_raw_kfree_skb___with_socket. The argument is read as a number, from the
- * array of arguments: from 6.8 until commit 5da7e15fb5a1 ("net: Add rx_skb of kfree_skb to
- * raw_tp_null_args[]") the verifier takes it for a pointer that is never NULL, leaves out the test
- * for that, and the kernel faults.
+ * See struct trace_event_raw_kfree_skb___with_socket. The argument is not taken as it comes: from
+ * 6.8 until commit 5da7e15fb5a1 ("net: Add rx_skb of kfree_skb to raw_tp_null_args[]") the verifier
+ * takes it for a pointer that is never NULL, leaves out the test for that, and the kernel faults.
  */
 static __always_inline const struct sock *receiving_socket(const __u64 *arguments)
 {
 	const struct trace_event_raw_kfree_skb___with_socket *with = NULL;
 	const struct sock *sk = NULL;
 
-	if (bpf_core_field_exists(with->rx_sk))
-		bpf_probe_read_kernel(&sk, sizeof(sk), &arguments[3]);
+	if (!bpf_core_field_exists(with->rx_sk))
+		return NULL;
+	if (has_casts())
+		return CAST(struct sock, (const void *)arguments[3]);
+	/* Or else the compiler adds up an address for both, which the load must not have. */
+	barrier_var(arguments);
+	bpf_probe_read_kernel(&sk, sizeof(sk), &arguments[3]);
 	return sk;
 }
 

@@ -18,9 +18,10 @@
 	}
 #define LATENCY_BUCKETS 20
 
+/* The sum is beside the first buckets, which have most, so that both are in one cache line. */
 struct latency_histogram {
-	__u64 counts[LATENCY_BUCKETS];
 	__u64 sum_ns;
+	__u64 counts[LATENCY_BUCKETS];
 };
 
 _Static_assert(sizeof(struct latency_histogram) == 168, "latency_histogram: likewise");
@@ -31,10 +32,20 @@ static __always_inline void count_latency(struct latency_histogram *histogram, _
 	const __u64 bounds[LATENCY_BUCKETS - 1] = LATENCY_BOUNDS;
 	__u32 bucket = 0;
 
-	/* Unrolled, so that the bounds are in the instructions and not in a map of constants. */
+	/*
+	 * Most are in the first bucket, and hardly any beyond the first half. Unrolled, so that the
+	 * bounds are in the instructions and not in a map of constants.
+	 */
+	if (unlikely(ns > bounds[0])) {
 #pragma unroll
-	for (__u32 index = 0; index < LATENCY_BUCKETS - 1; index++)
-		bucket += ns > bounds[index];
+		for (__u32 index = 0; index < LATENCY_BUCKETS / 2; index++)
+			bucket += ns > bounds[index];
+	}
+	if (unlikely(bucket == LATENCY_BUCKETS / 2)) {
+#pragma unroll
+		for (__u32 index = LATENCY_BUCKETS / 2; index < LATENCY_BUCKETS - 1; index++)
+			bucket += ns > bounds[index];
+	}
 	__sync_fetch_and_add(&histogram->counts[bucket], 1);
 	__sync_fetch_and_add(&histogram->sum_ns, ns);
 }

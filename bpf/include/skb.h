@@ -123,12 +123,19 @@ static __always_inline bool read_skb_net(const struct sk_buff *skb, const struct
 	return read_dst_net(FIELD(skb, _skb_refdst), netns);
 }
 
+/* More than that is cheaper by one call. */
+#define LOADED_BYTES_MAX 48
+
 /* Copies from the packet's linear part; false if it is not all there. */
 static __always_inline bool read_bytes(const struct sk_buff *skb, void *to, __u32 size,
 				       __u32 offset)
 {
 	if (offset + size > FIELD(skb, tail))
 		return false;
+	if (__builtin_constant_p(size) && size <= LOADED_BYTES_MAX && has_casts()) {
+		load_bytes(to, size, FIELD(skb, head) + offset);
+		return true;
+	}
 	return !bpf_probe_read_kernel(to, size, FIELD(skb, head) + offset);
 }
 

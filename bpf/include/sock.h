@@ -40,7 +40,7 @@ static __always_inline bool is_netns_inum(__u32 inum)
 /* Fills in the namespace; leaves zeros, and returns false, if `net` cannot be one. */
 static __always_inline bool read_net(const struct net *net, struct netns_ref *netns)
 {
-	__u32 inum = BPF_CORE_READ(net, ns.inum);
+	__u32 inum = LOAD(struct net, net, ns.inum);
 
 	if (!is_netns_inum(inum))
 		return false;
@@ -52,7 +52,7 @@ static __always_inline bool read_net(const struct net *net, struct netns_ref *ne
 /* Works for every kind of sock: full ones, those in TIME_WAIT, and connection requests. */
 static __always_inline bool read_sock_net(const struct sock *sk, struct netns_ref *netns)
 {
-	return read_net(BPF_CORE_READ(sk, __sk_common.skc_net.net), netns);
+	return read_net(LOAD(struct sock, sk, __sk_common.skc_net.net), netns);
 }
 
 /* Only full sockets have more than struct sock_common. */

@@ -78,8 +78,7 @@ static __always_inline bool read_ipv6(struct __sk_buff *skb, struct flow_key *ke
 /* The program is given the kernel's own sk_buff, whose socket is the one that it runs for. */
 static __always_inline bool read_socket_net(struct __sk_buff *skb, struct netns_ref *netns)
 {
-	const struct sk_buff *whole = (const void *)skb;
-	const struct sock *sk = BPF_CORE_READ(whole, sk);
+	const struct sock *sk = LOAD(struct sk_buff, skb, sk);
 
 	return sk && read_sock_net(sk, netns);
 }

@@ -130,11 +130,11 @@ SEC("tp_btf/consume_skb")
 int BPF_PROG(consume_skb, struct sk_buff *skb)
 {
 	const struct skb_shared_info *info = (const void *)(skb->head + skb->end);
+	__u16 size = LOAD(struct skb_shared_info, info, gso_size);
 	__u64 key = (__u64)skb;
 	struct waiting *waiting;
-	__u16 size;
 
-	if (bpf_core_read(&size, sizeof(size), &info->gso_size) || !size)
+	if (!size)
 		return 0;
 	waiting = bpf_map_lookup_elem(&queued, &key);
 	if (!waiting)

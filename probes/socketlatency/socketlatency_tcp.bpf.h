@@ -4,7 +4,7 @@
 
 #include "socketlatency.bpf.h"
 
-#define TCP_FIELD(sk, field) BPF_CORE_READ((const struct tcp_sock *)(sk), field)
+#define TCP_FIELD(sk, field) LOAD(struct tcp_sock, sk, field)
 
 /* The socket has something to read, which has just been put into its queue. */
 static __always_inline int tcp_arrived(const struct sock *sk)

@@ -7,9 +7,8 @@
 /* Datagrams in the queue, and in the part of it that readers have for themselves. */
 static __always_inline __u32 waiting_datagrams(const struct sock *sk)
 {
-	const struct udp_sock *udp = (const void *)sk;
-
-	return BPF_CORE_READ(sk, sk_receive_queue.qlen) + BPF_CORE_READ(udp, reader_queue.qlen);
+	return LOAD(struct sock, sk, sk_receive_queue.qlen) +
+	       LOAD(struct udp_sock, sk, reader_queue.qlen);
 }
 
 /* One more is in the queue, if nobody has taken it already. */
