@@ -16,7 +16,7 @@ const SEED = 20_261;
 /** The maps of bpf/include/probe.h, and those in which a kernel side notes what is under way. */
 const OF_EVENTS = ["events", "limits", "losses"];
 const PRIVATE = [
-  ...["answering", "connecting", "order", "ordered", "running", "seen", "waiting"],
+  ...["answering", "connecting", "order", "ordered", "packets", "running", "seen", "waiting"],
   ...["handing", "moving", "queued", "segments"],
   ...["tcp_sockets", "tcp_zeros", "udp_sockets", "udp_zeros"],
 ];

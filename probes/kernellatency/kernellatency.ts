@@ -76,7 +76,7 @@ export default defineProbe({
       unit: "events/s",
     },
   },
-  places: { moving: { struct: "moving", owner: "skb" } },
+  places: { moving: { struct: "place", owner: "skb" } },
   totals: [latencies, counts],
   records: event,
 });

@@ -7,14 +7,14 @@
 
 /* Times are bpf_ktime_get_ns(). Two packets that race for one place began at the same time. */
 struct moving {
-	__u64 skb;
 	__u64 begun;
-	__u64 last;                        /* when the present stage began */
-	__u64 spent[KERNELLATENCY_STAGES]; /* in each stage, in nanoseconds */
-	__u8 stage;                        /* enum kernellatency_stage */
-	__u8 direction;                    /* enum kernellatency_direction */
-	__u8 protocol;                     /* IPPROTO_… once that is known, of a packet received */
-	__u8 pad[5];
+	__u64 last;     /* when the present stage began */
+	__u16 seen;     /* a bit for each stage that it has been in */
+	__u8 stage;     /* enum kernellatency_stage */
+	__u8 direction; /* enum kernellatency_direction */
+	__u8 protocol;  /* IPPROTO_… once that is known, of a packet received */
+	__u8 pad[3];
+	__u64 spent[KERNELLATENCY_STAGES]; /* in each stage seen, in nanoseconds */
 };
 
 PROBE_PARAMETERS(struct kernellatency_parameters)
@@ -43,14 +43,20 @@ static __always_inline void report(const struct kernellatency_parameters *parame
 	const struct net_device *dev = skb->dev;
 	struct kernellatency_event *event;
 	struct netns_ref of_dev = {};
+	__u64 *spent;
 
 	event = reserve_event(packet->direction, parameters->events_per_second);
 	if (!event)
 		return;
+	spent = &event->device_ns;
+	/* The fields from there on are an array, which the compiler is not to doubt. */
+	barrier_var(spent);
 	event->at = bpf_ktime_get_boot_ns();
 	event->latency_ns = latency;
-	__builtin_memcpy(&event->device_ns, &packet->spent[KERNELLATENCY_DEVICE],
-			 (KERNELLATENCY_STAGES - 1) * sizeof(__u64));
+#pragma unroll
+	for (int stage = KERNELLATENCY_DEVICE; stage < KERNELLATENCY_STAGES; stage++)
+		if (packet->seen & 1 << stage)
+			spent[stage - KERNELLATENCY_DEVICE] = packet->spent[stage];
 	event->netns = key->netns;
 	event->direction = packet->direction;
 	event->length = skb->len;

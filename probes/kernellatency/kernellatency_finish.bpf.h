@@ -23,7 +23,7 @@ static __always_inline void finish(const struct sk_buff *skb, const struct sock 
 	const struct kernellatency_parameters *parameters = probe_parameters();
 	__u64 now = bpf_ktime_get_ns(), latency = now - packet->begun;
 
-	packet->skb = 0;
+	forget(number_of(skb));
 	if (!parameters)
 		return;
 	enter_stage(packet, KERNELLATENCY_TOTAL, now);
@@ -31,7 +31,7 @@ static __always_inline void finish(const struct sk_buff *skb, const struct sock 
 	count_stage(key, KERNELLATENCY_TOTAL, latency);
 #pragma unroll
 	for (int stage = 1; stage < KERNELLATENCY_STAGES; stage++)
-		if (packet->spent[stage])
+		if (packet->seen & 1 << stage)
 			count_stage(key, stage, packet->spent[stage]);
 	if (unlikely(latency > parameters->slow_ns))
 		report(parameters, skb, sk, packet, key, latency);
@@ -73,7 +73,7 @@ static __always_inline void finish_at_device(const struct sk_buff *skb)
 		return;
 	if ((packet->direction == KERNELLATENCY_TRANSMIT) == (skb->skb_iif != 0) ||
 	    (sk && sk->__sk_common.skc_family == AF_PACKET)) {
-		packet->skb = 0;
+		forget(number_of(skb));
 		return;
 	}
 	if (packet->direction == KERNELLATENCY_RECEIVE)

@@ -12,7 +12,7 @@ static __always_inline __u8 arriving_protocol(const struct sk_buff *skb)
 	__u8 protocol = 0;
 
 	if (skb->protocol == ETH_P_IP || skb->protocol == ETH_P_IPV6)
-		bpf_probe_read_kernel(&protocol, sizeof(protocol), skb->data + at);
+		read_bytes(skb, &protocol, sizeof(protocol), skb->data - skb->head + at);
 	return protocol;
 }
 
@@ -55,20 +55,31 @@ static __always_inline bool is_own_tcp(const struct sk_buff *skb, const struct s
 	       sk->__sk_common.skc_net.net == skb->dev->nd_net.net;
 }
 
+/* Such a packet has no place: its beginning is in it, and this is its end. */
+static __always_inline int finish_own_tcp(const struct sk_buff *skb, const struct sock *sk)
+{
+	const struct kernellatency_parameters *parameters = probe_parameters();
+	struct kernellatency_key key = {.direction = KERNELLATENCY_TRANSMIT};
+	struct moving packet = {.begun = skb->tstamp, .direction = KERNELLATENCY_TRANSMIT};
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!parameters || !parameters->ready || !packet.begun || packet.begun > now)
+		return 0;
+	read_dev_net(skb->dev, &key.netns);
+	count_stage(&key, KERNELLATENCY_TOTAL, now - packet.begun);
+	if (unlikely(now - packet.begun > parameters->slow_ns))
+		report(parameters, skb, sk, &packet, &key, now - packet.begun);
+	return 0;
+}
+
 SEC("tp_btf/net_dev_queue")
 int BPF_PROG(net_dev_queue, struct sk_buff *skb)
 {
-	__u64 sent = skb->tstamp;
-
-	if (is_own_tcp(skb, skb->sk) && sent && sent <= bpf_ktime_get_ns()) {
-		struct moving *packet;
-
-		begin(number_of(skb), KERNELLATENCY_TRANSMIT, KERNELLATENCY_TOTAL);
-		packet = find(number_of(skb));
-		if (packet)
-			packet->begun = sent;
-	}
-	finish_at_device(skb);
+	if (is_own_tcp(skb, skb->sk))
+		return finish_own_tcp(skb, skb->sk);
+	/* What has not come in by a device has no beginning here. */
+	if (skb->skb_iif)
+		finish_at_device(skb);
 	return 0;
 }
 
