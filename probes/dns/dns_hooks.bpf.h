@@ -8,13 +8,6 @@
 
 #include "dns_timeouts.bpf.h"
 
-static __always_inline bool is_port(const struct dns_parameters *parameters, __be16 port)
-{
-	__u32 number = bpf_ntohs(port);
-
-	return number == parameters->port || (number && number == parameters->second_port);
-}
-
 /* A packet keeps its socket through a veth pair: what is there is not its namespace's any more. */
 static __always_inline bool is_at_home(const struct sk_buff *skb, const struct sock *sk,
 				       struct netns_ref *netns)
@@ -68,8 +61,10 @@ int BPF_PROG(net_dev_queue, const struct sk_buff *skb)
 	look_for_timeout(parameters);
 	if (!sk || !is_full_state(sk->__sk_common.skc_state) ||
 	    (sk->sk_protocol != IPPROTO_UDP && sk->sk_protocol != IPPROTO_TCP) ||
+	    !read_ports(skb, skb->transport_header, &message) ||
+	    likely(!is_port(parameters, message.destination_port)) ||
 	    !find_message(skb, sk->sk_protocol, skb->transport_header, &message) ||
-	    likely(!is_port(parameters, message.destination_port)) || !is_at_home(skb, sk, &netns))
+	    !is_at_home(skb, sk, &netns))
 		return 0;
 	read_packet(skb, skb->protocol, &packet);
 	if (packet.protocol != message.protocol || !read_key(skb, &packet, &message, false, &key))
@@ -134,9 +129,10 @@ int BPF_PROG(netif_receive_skb, const struct sk_buff *skb)
 	else if (skb->protocol == ETH_P_IPV6)
 		packet.family = PACKET_IPV6, read_ipv6(skb, offset, &packet);
 	if ((packet.protocol != IPPROTO_UDP && packet.protocol != IPPROTO_TCP) ||
-	    !packet.transport || !find_message(skb, packet.protocol, packet.transport, &message) ||
-	    likely(!is_port(parameters, message.source_port)) || !read_dev_net(skb->dev, &netns) ||
-	    !read_key(skb, &packet, &message, true, &key))
+	    !packet.transport || !read_ports(skb, packet.transport, &message) ||
+	    likely(!is_port(parameters, message.source_port)) ||
+	    !find_message(skb, packet.protocol, packet.transport, &message) ||
+	    !read_dev_net(skb->dev, &netns) || !read_key(skb, &packet, &message, true, &key))
 		return 0;
 	key.inum = netns.inum;
 	if (read_header(skb, &message, &header))

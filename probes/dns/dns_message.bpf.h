@@ -54,18 +54,33 @@ static __always_inline bool read_anywhere(const struct sk_buff *skb, void *to, _
 #define read_anywhere(skb, to, size, offset) read_bytes(skb, to, size, offset)
 #endif
 
-/* `transport` is where the transport header is. False if no message can be in the packet. */
-static __always_inline bool find_message(const struct sk_buff *skb, __u8 protocol, __u32 transport,
-					 struct dns_message *message)
+static __always_inline bool is_port(const struct dns_parameters *parameters, __be16 port)
 {
-	__u32 end = (__u32)(skb->data - skb->head) + skb->len;
+	__u32 number = bpf_ntohs(port);
+
+	return number == parameters->port || (number && number == parameters->second_port);
+}
+
+/* `transport` is where the transport header is. Nearly all packets are done with after this. */
+static __always_inline bool read_ports(const struct sk_buff *skb, __u32 transport,
+				       struct dns_message *message)
+{
 	__be16 ports[2];
-	__u8 bytes[2];
 
 	if (!read_bytes(skb, ports, sizeof(ports), transport))
 		return false;
 	message->source_port = ports[0];
 	message->destination_port = ports[1];
+	return true;
+}
+
+/* False if no message can be in the packet. */
+static __always_inline bool find_message(const struct sk_buff *skb, __u8 protocol, __u32 transport,
+					 struct dns_message *message)
+{
+	__u32 end = (__u32)(skb->data - skb->head) + skb->len;
+	__u8 bytes[2];
+
 	message->protocol = protocol;
 	message->offset = transport + UDP_HEADER;
 	if (protocol == IPPROTO_TCP) {
