@@ -13,7 +13,7 @@ import type { Config, NameSet, UnitCard } from "./config/config.ts";
 import { changedNames, changes } from "./config/changes.ts";
 import { type Overrides, readConfig } from "./config/read.ts";
 import { render } from "./config/render.ts";
-import type { Occurrence } from "./events/event.ts";
+import type { NetnsKey, Occurrence } from "./events/event.ts";
 import type { EventPipeline } from "./events/pipeline.ts";
 import type { EventStore } from "./events/store.ts";
 import { WaitingEvents } from "./events/waiting.ts";
@@ -271,16 +271,19 @@ export class RunningAgent implements surface.Agent {
     const { identities, table } = this.#parts;
     const known = (identity: Identity) =>
       identity.kind === "unknown" ? undefined : this.#ownerOf(identity);
+    // What one scan has not found, another at the same moment does not find either.
+    let hasLooked = false;
+    const isThere = (key: NetnsKey): boolean => {
+      const there = hasLooked ? table.seen(key) : table.lookup(key);
+      hasLooked ||= there === undefined;
+      return there !== undefined;
+    };
     return {
       unknown: UNKNOWN,
       ...this.#only(),
       // What the kernel could not tell the namespace of is nobody's for good.
-      ofNetns: (key: { inum: number; cookie: bigint }) =>
-        key.inum === 0
-          ? UNKNOWN
-          : table.lookup(key) === undefined
-          ? undefined
-          : known(identities.identityOf(key)),
+      ofNetns: (key: NetnsKey) =>
+        key.inum === 0 ? UNKNOWN : isThere(key) ? known(identities.identityOf(key)) : undefined,
       ofProcess: (pid: number) => known(identities.identityOfProcess(pid)),
       ...this.#addresses,
     };

@@ -196,6 +196,11 @@ export class NamespaceTable {
     return found;
   }
 
+  /** Like `lookup`, of what the last scan saw: starts none. */
+  seen(key: NetnsKey): KnownNamespace | undefined {
+    return this.#find(key);
+  }
+
   /**
    * Like `lookup`, and waits up to three seconds where it takes a visit or the next scan to find
    * out: when pods come quickly, not each of them may start a scan of its own.

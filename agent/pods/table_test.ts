@@ -158,6 +158,17 @@ Deno.test("an unknown namespace starts a scan, at most ten in a second", async (
   assert.equal(n.table.counts.rescans, 11);
 });
 
+Deno.test("what the last scan saw is told without another", async () => {
+  using n = node();
+  await n.table.tick();
+  n.proc.put(17, { netns: 20 });
+  n.visitor.there.set(20, { cookie: 7n });
+  assert.equal(n.table.seen({ inum: 20, cookie: 7n }), undefined);
+  assert.equal(n.table.counts.rescans, 0);
+  await n.table.tick();
+  assert.deepEqual(n.table.seen({ inum: 20, cookie: 7n })?.pids, [17]);
+});
+
 Deno.test("a kernel without cookies has its namespaces told apart by their processes", async () => {
   using n = node();
   n.visitor.there.set(HOST, { cookie: 0n });
