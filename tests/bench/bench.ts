@@ -4,9 +4,11 @@
  *
  * @module
  */
+/** This file, and what others run or import. */
+const PARTS = new Set(["bench.ts", "crowd.ts", "figures.ts", "load.ts"]);
 const names: string[] = [];
 for await (const { name } of Deno.readDir(new URL("./", import.meta.url))) {
-  if (name.endsWith(".ts") && name !== "bench.ts" && name !== "figures.ts" && name !== "load.ts") {
+  if (name.endsWith(".ts") && !PARTS.has(name)) {
     names.push(name);
   }
 }
