@@ -5,6 +5,8 @@ import { unitCards } from "../agent/config/cards.ts";
 import { readConfig } from "../agent/config/read.ts";
 import { discoverCollectors, discoverProbes } from "../agent/discover.ts";
 import { KubernetesSource } from "../agent/pods/kubernetes/kubernetes.ts";
+import { clusterObjects } from "../diagnose/kube/reading.ts";
+import { UNREAD_KINDS } from "../diagnose/kube/unread.ts";
 import { FakeKubernetes } from "./fake_kubernetes.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -58,6 +60,28 @@ Deno.test("the manifests' roles allow exactly what the agent asks for", async ()
   ];
   assert.deepEqual(new Set(own), await asked("node"));
   assert.deepEqual(new Set([...own, ...wider]), await asked("cluster"));
+});
+
+Deno.test("the role of who diagnoses allows exactly what a diagnosis asks for", async () => {
+  const path = "deploy/kubernetes/diagnosis.yaml";
+  const found = documents(path).flatMap((each) => v.is(role, each) ? [each] : []);
+  const given = found.flatMap(({ rules }) => rules).flatMap(({ apiGroups, resources, verbs }) =>
+    apiGroups.flatMap((group) =>
+      resources.map((resource) => `${verbs.join()} ${group}/${resource}`)
+    )
+  );
+  const groups = UNREAD_KINDS.map(({ group, version }) => ({
+    versions: [{ groupVersion: `${group}/${version}` }],
+  }));
+  const wanted = new Set<string>();
+  await clusterObjects({
+    read: ({ path }) => {
+      const [, group = "", resource] = /^\/(?:api|apis\/([^/]+))\/[^/]+\/(.*)$/.exec(path) ?? [];
+      if (resource !== undefined) wanted.add(`list ${group}/${resource}`);
+      return Promise.resolve({ groups, metadata: {}, items: [] });
+    },
+  });
+  assert.deepEqual(new Set(given), wanted);
 });
 
 Deno.test("the DaemonSet has the systemd unit's capabilities, and a configuration", async () => {
