@@ -13,7 +13,7 @@ export class Maker implements AsyncDisposable {
     stderr: "inherit",
   }).spawn();
   readonly #orders = this.#child.stdin.getWriter();
-  readonly #waiting = new Map<string, () => void>();
+  readonly #waiting = new Map<string, PromiseWithResolvers<void>>();
   readonly #reading = this.#read();
 
   async #read(): Promise<void> {
@@ -21,15 +21,19 @@ export class Maker implements AsyncDisposable {
     for await (const text of this.#child.stdout.pipeThrough(new TextDecoderStream())) {
       const lines = `${rest}${text}`.split("\n");
       rest = lines.pop() ?? "";
-      for (const line of lines) this.#waiting.get(line)?.();
+      for (const line of lines) this.#waiting.get(line)?.resolve();
+    }
+    for (const [order, { reject }] of this.#waiting) {
+      reject(new Error(`Cannot do "${order}": the process that makes namespaces has ended`));
     }
   }
 
   /** Gives an order, and waits until it is done. */
   async do(order: string): Promise<void> {
-    const done = new Promise<void>((resolve) => this.#waiting.set(order, resolve));
+    const done = Promise.withResolvers<void>();
+    this.#waiting.set(order, done);
     await this.#orders.write(new TextEncoder().encode(`${order}\n`));
-    await done;
+    await done.promise;
     this.#waiting.delete(order);
   }
 
