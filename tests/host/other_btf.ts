@@ -28,6 +28,8 @@ const MORE: Readonly<Record<number, readonly [fixed: number, each: number]>> = {
 
 /** What the copy is to leave out. */
 export interface Missing {
+  /** Functions that are not there, nor is anything else of their names. */
+  readonly functions?: readonly string[];
   /** Tracepoints that are not there. */
   readonly tracepoints?: readonly string[];
   /** Tracepoints that have but so many arguments. */
@@ -39,6 +41,33 @@ interface Type {
   /** Where it begins. */
   readonly at: number;
   readonly name: string;
+}
+
+/** Gives what has that name, in BTF's table of strings, another. */
+function rename(bytes: Uint8Array, name: string): void {
+  const wanted = new TextEncoder().encode(`\0${name}\0`);
+  for (let at = bytes.indexOf(0); at >= 0; at = bytes.indexOf(0, at + 1)) {
+    if (!wanted.every((byte, index) => bytes[at + index] === byte)) continue;
+    bytes[at + 1] = "_".charCodeAt(0) + 1;
+    return;
+  }
+  throw new Error(`Cannot hide "${name}": it is not there`);
+}
+
+/**
+ * Writes a copy of a module's BTF without these functions into a directory; shell commands as in
+ * `OtherBtf.prepare`.
+ */
+export async function hideInModule(
+  dir: string,
+  module: string,
+  functions: readonly string[],
+): Promise<string> {
+  const own = `/sys/kernel/btf/${module}`;
+  const bytes = await Deno.readFile(own);
+  for (const name of functions) rename(bytes, name);
+  await Deno.writeFile(`${dir}/${module}`, bytes);
+  return `mount --bind ${dir}/${module} ${own}`;
 }
 
 /** A file with the copy; `using` removes it. */
@@ -74,6 +103,7 @@ export class OtherBtf implements AsyncDisposable {
   static async without(missing: Missing): Promise<OtherBtf> {
     const dir = await folder();
     const btf = new OtherBtf(dir, await Deno.readFile(BTF));
+    for (const name of missing.functions ?? []) rename(btf.#bytes, name);
     for (const name of missing.tracepoints ?? []) btf.#rename(name);
     for (const [name, count] of Object.entries(missing.arguments ?? {})) btf.#shorten(name, count);
     await Deno.writeFile(`${dir}/btf`, btf.#bytes);

@@ -20,6 +20,13 @@ const libc = Deno.dlopen("libc.so.6", {
   },
   recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
   close: { parameters: ["i32"], result: "i32" },
+  open: { parameters: ["buffer", "i32"], result: "i32" },
+  mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
+  sendMapped: {
+    name: "send",
+    parameters: ["i32", "pointer", "usize", "i32"],
+    result: "isize",
+  },
   __errno_location: { parameters: [], result: "pointer" },
 });
 const { symbols: c } = libc;
@@ -325,6 +332,30 @@ function crowd(address: string, port: number, count: number, first: number): voi
   c.close(fd);
 }
 
+/**
+ * Takes one connection, and sends it the page that begins at byte `from` of a disk. The kernel lets
+ * nobody else have the socket while the process waits for the disk: what comes meanwhile waits.
+ */
+function busy(address: string, port: number, from: number): void {
+  const PROT_READ = 1;
+  const MAP_PRIVATE = 2;
+  const disk = check("open the disk", c.open(new TextEncoder().encode("/dev/nullb0\0"), 0));
+  const page = c.mmap(null, 4_096n, PROT_READ, MAP_PRIVATE, disk, BigInt(from));
+  const fd = check("accept", c.accept(listening(address, port, 0), null, null));
+  check("send", c.sendMapped(fd, page, 4_096n, 0));
+  check("read", c.recv(fd, bytes(100), 100n, MSG_WAITALL));
+  c.close(fd);
+}
+
+/** Connects, sends 100 bytes a second later, and waits for the end. */
+function later(address: string, port: number): void {
+  const fd = connected(address, port);
+  pause(1_000);
+  check("send", c.send(fd, bytes(100), 100n, 0));
+  while (c.recv(fd, bytes(65_536), 65_536n, 0) > 0n);
+  c.close(fd);
+}
+
 /** Answers 100 bytes with as many, `count` times. */
 function echo(address: string, port: number, count: number): void {
   const fd = check("accept", c.accept(listening(address, port, 0), null, null));
@@ -486,6 +517,12 @@ switch (kind) {
     break;
   case "sleeper-udp":
     sleeper(address, ...numbers, SOCK_DGRAM);
+    break;
+  case "busy":
+    busy(address, numbers[0], numbers[1]);
+    break;
+  case "later":
+    later(address, numbers[0]);
     break;
   case "spaced":
     spaced(address, ...numbers, SOCK_STREAM);

@@ -80,6 +80,26 @@ async function lateCommands(
   }
 }
 
+/** A few VLANs on a device in the host's namespace, for an agent that has seen none yet. */
+export async function fewCommands(
+  agent: AgentUnderTest,
+  check: (name: string, found: unknown, wanted: unknown) => void,
+): Promise<void> {
+  const name = await device(137);
+  for (let id = 202; id < 213; id++) {
+    const [vlan, of] = [["name", `few${id}`], ["type", "vlan", "id", `${id}`]];
+    await run("ip", "link", "add", "link", name, ...vlan, ...of);
+  }
+  const labels = { device: name, class: "vlan" };
+  const figure = async () =>
+    (await agent.metrics()).sum("podskoop_virtcmdlatency_command_seconds_count", labels) ?? 0;
+  check("VLANs", await eventually(figure, (found) => found >= 11, WAIT_MS), 11);
+  const seen = async () =>
+    (await agent.events("type=VIRTCMDEXCUTE")).filter(({ network }) => network.interface === name);
+  const events = await eventually(seen, (all) => total(all) >= 11, WAIT_MS);
+  check("VLANs, events", `${total(events)} by ${events[0]?.process?.comm}`, "11 by ip");
+}
+
 /** VLANs on the device, on the host's side and in a namespace, where it has another name. */
 export async function commands(
   lab: Lab,

@@ -19,6 +19,7 @@ import {
 } from "../host/lab.ts";
 import { commands, COMMANDS_CONFIG } from "./commands.ts";
 import { disks } from "./disks.ts";
+import { forced } from "./forced.ts";
 import type { Check, Report } from "./report.ts";
 import { queries } from "./queries.ts";
 import { reuse } from "./reuse.ts";
@@ -286,6 +287,7 @@ async function faults(
       answersCommands ? await commands(lab, agent, check, configure) : undefined,
     slow: () => slow(agent, check),
     reuse: () => reuse(agent, check),
+    forced: () => forced(check, report.probes["virtcmdlatency"], resets),
   };
   for (const [name, make] of Object.entries(parts)) {
     if (only.length > 0 && !only.includes(name)) continue;

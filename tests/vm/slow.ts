@@ -16,6 +16,8 @@ import {
 
 const WAIT_MS = 20_000;
 const HELD_MS = 137;
+/** How long a process keeps its socket to itself. */
+const BUSY_MS = 5_000;
 const QUEUE = 7;
 const FAMILIES = [["v4", "iptables", "10.204.8.77"], [
   "v6",
@@ -141,10 +143,46 @@ async function held(lab: Lab, agent: AgentUnderTest, check: Check): Promise<void
   }
 }
 
+/** What comes while a process has the socket, and waits for a disk: it waits as long. */
+async function backlog(lab: Lab, agent: AgentUnderTest, check: Check): Promise<void> {
+  const { left, right } = lab;
+  // Nothing is sent a second time meanwhile.
+  await lab.inside(left.name, "sysctl", "-qw", "net.ipv4.tcp_early_retrans=0");
+  const patience = ["dev", "cable0", "rto_min", "60s"];
+  await run("ip", "-n", left.name, "route", "add", right.v4, ...patience);
+  await run("ip", "-n", left.name, "route", "add", right.v6, ...patience);
+  const disk = ["nr_devices=1", "irqmode=2", `completion_nsec=${BUSY_MS}000000`];
+  await run("modprobe", "null_blk", ...disk);
+  await Promise.all(FAMILIES.map(async ([family], index) => {
+    // Far apart on the disk, and from its beginning, where the kernel has looked for partitions.
+    await lab.background(right, "busy", right[family], 4027, (index + 1) << 26);
+    await lab.traffic(left, "later", right[family], 4027);
+  }));
+  for (const [family] of FAMILIES) {
+    const look = async () =>
+      (await agent.events(`type=RXKERNEL_SLOW&pod=${right.name}`)).filter((event) =>
+        event.destination?.port === 4027 && event.destination.address === right[family] &&
+        Number(event.attributes["socket_ms"]) >= BUSY_MS / 5
+      );
+    const sum = (events: readonly SeenEvent[]) => events.reduce((all, { count }) => all + count, 0);
+    await eventually(look, (events) => sum(events) >= 1, WAIT_MS);
+    await sleep(500);
+    const events = await look();
+    // TCP has taken the packet's device away by then.
+    const what = events.map(({ network, attributes }) =>
+      [network.transport, attributes["direction"]].join(" ")
+    );
+    const found = [sum(events), ...new Set(what)].join("; ");
+    check(`kernellatency, socket of receive, ${family}`, found, "1; tcp receive");
+  }
+  await run("modprobe", "-r", "null_blk");
+}
+
 /** Checks what the agent says of slow packets, in a network of their own. */
 export async function slow(agent: AgentUnderTest, check: Check): Promise<void> {
   await using lab = await Lab.create();
   await queued(lab, agent, check);
   await unhindered(lab, agent, check);
   await held(lab, agent, check);
+  await backlog(lab, agent, check);
 }
