@@ -37,7 +37,7 @@ run: build ## Build, and run the agent in the foreground; AGENT_FLAGS=… goes t
 
 .PHONY: test
 test: ## Run everything that CI runs; SUITES="lint unit" runs only these
-	@tools/setup.sh e2e
+	@tools/setup.sh ci
 	@$(DENO) run --quiet -A tools/suites.ts $(SUITES)
 
 .PHONY: test-e2e

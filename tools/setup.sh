@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Installs what podskoop is built and run with, and nothing that is there already: Debian packages,
 # and the pinned Deno from npm. Says each thing it does; silent when there is nothing to do.
-# Usage: tools/setup.sh [run|test|e2e|cluster|vm|node]
+# Usage: tools/setup.sh [run|test|e2e|cluster|vm|ci|node]
 #   run   to build and run it; the default
 #   test  that, and what the tests need
 #   e2e   that of test, a container runtime for the tests with real pods, and a browser
 #   cluster  that of test, a container runtime, and what a real control plane takes
 #   vm    what building takes, and what the tests on other kernels need
+#   ci    that of e2e and of vm: what CI takes
 #   node  what the binary calls on a node, and nothing to build with
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,7 +22,7 @@ die() {
 }
 
 what=${1:-run}
-[[ $what =~ ^(run|test|e2e|cluster|vm|node)$ ]] || die "Cannot set up '$what': it is 'run', 'test', 'e2e', 'cluster', 'vm' or 'node'"
+[[ $what =~ ^(run|test|e2e|cluster|vm|ci|node)$ ]] || die "Cannot set up '$what': it is 'run', 'test', 'e2e', 'cluster', 'vm', 'ci' or 'node'"
 
 need_root() {
   ((EUID == 0)) || die "Cannot install $* as uid $EUID: run 'sudo tools/setup.sh $what' once"
@@ -154,7 +155,11 @@ case $what in
       "${CLUSTER_PACKAGES[@]}"
     ;;
   vm) install_packages "${RUN_PACKAGES[@]}" "${VM_PACKAGES[@]}" ;;
+  ci)
+    install_packages "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${E2E_PACKAGES[@]}" \
+      "${BROWSER_PACKAGES[@]}" "${VM_PACKAGES[@]}"
+    ;;
 esac
 install_bpftool
 [[ $what == node ]] || install_deno "$DENO_VERSION"
-[[ ! $what =~ ^(test|e2e|cluster)$ ]] || install_deno "$DENO_NEWEST"
+[[ ! $what =~ ^(test|e2e|cluster|ci)$ ]] || install_deno "$DENO_NEWEST"

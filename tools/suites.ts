@@ -148,6 +148,10 @@ async function suites(root: string): Promise<Suite[]> {
     { ...tests("binary", [pinned, ...unit, "tests/binary_test.ts"], 3), needsRoot: true },
     { ...tests("host", [pinned, ...unit, "tests/host/"], 20), needsRoot: true },
     { ...tests("e2e", [pinned, ...unit, "tests/e2e/"], 5), needsRoot: true },
+    {
+      ...tests("vm", [pinned, ...unit, "tests/vm/kernel_test.ts"], 12),
+      needsRoot: true,
+    },
   ];
 }
 

@@ -1,6 +1,6 @@
 /**
  * The compiled agent on each of Debian's kernels: see `guest.ts` for what is done there. An
- * emulated machine takes minutes, so `make test-vm` runs it, and not `make test`.
+ * emulated machine takes minutes: `make test` runs one (kernel_test.ts), `make test-vm` runs all.
  */
 import { deepStrictEqual } from "node:assert/strict";
 import { shortcomings } from "./expected.ts";
