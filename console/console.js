@@ -15,6 +15,8 @@ const EVENTS_MAX = 500;
 /** Rows of the table; further pods are found by the filter. */
 const PODS_MAX = 300;
 const RETRY_SECONDS_MAX = 30;
+/** The agent itself gives up after 60. */
+const DIAGNOSIS_SECONDS_MAX = 65;
 
 /** Figures, and the metrics whose samples they add up. */
 const FIGURES = [
@@ -75,10 +77,11 @@ function draw(tag, attributes = {}, ...children) {
 }
 
 /** Asks the agent; relative addresses also work behind a proxy with a path of its own. */
-async function ask(path, headers = {}, signal = undefined) {
+async function ask(path, headers = {}, signal = undefined, body = undefined) {
   const authorization = state.token === "" ? {} : { authorization: `Bearer ${state.token}` };
   const response = await fetch(path, {
     headers: { ...authorization, ...headers },
+    ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
     cache: "no-store",
     signal: signal ?? AbortSignal.timeout(10_000),
   });
@@ -655,6 +658,33 @@ function showDetail(event) {
   find("detail").showModal();
 }
 
+// Diagnosis
+
+/** Asks where a packet goes on this node, and shows the answer as a terminal has it. */
+async function diagnose() {
+  const [answer, go] = [find("diagnose-answer"), find("diagnose-go")];
+  const protocol = find("diagnose-protocol").value;
+  const port = Number(find("diagnose-port").value);
+  const question = {
+    source: find("diagnose-from").value.trim(),
+    destination: find("diagnose-to").value.trim(),
+    protocol,
+    ...(port > 0 && protocol !== "icmp" ? { port } : {}),
+  };
+  answer.hidden = false;
+  answer.textContent = "Taking a snapshot of the node, and walking …";
+  go.disabled = true;
+  try {
+    const signal = AbortSignal.timeout(DIAGNOSIS_SECONDS_MAX * 1000);
+    const response = await ask("diagnoses?format=text", {}, signal, question);
+    answer.textContent = (await response.text()).trimEnd();
+  } catch (error) {
+    answer.textContent = error.message;
+  } finally {
+    go.disabled = false;
+  }
+}
+
 // Rights
 
 function askForToken(why) {
@@ -706,6 +736,10 @@ find("pause").addEventListener("click", ({ currentTarget }) => {
 find("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
   takeToken(find("token").value.trim());
+});
+find("diagnose").addEventListener("submit", (event) => {
+  event.preventDefault();
+  void diagnose();
 });
 find("forget").addEventListener("click", () => takeToken(""));
 new ResizeObserver(showChart).observe(find("chart"));

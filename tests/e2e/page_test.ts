@@ -149,14 +149,15 @@ Deno.test("the page of what gets through has both ways, and nothing to do", asyn
   assert.deepEqual([seen.findings, seen.places, seen.hops], [[], 3, 4]);
 });
 
-Deno.test("the console shows the node and its pods, and asks nobody else", async () => {
+Deno.test("the console shows the node and its pods, diagnoses, and asks nobody else", async () => {
   await using agent = await AgentUnderTest.start();
   // As `ssh -L` to the socket does it.
   await using server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-    async ({ url, method, signal }) => {
+    async ({ url, method, signal, body: sent }) => {
       const { pathname, search } = new URL(url);
-      const { status, headers, body } = await agent.ask(pathname + search, { method, signal });
+      const init = { method, signal, ...(sent === null ? {} : { body: sent }) };
+      const { status, headers, body } = await agent.ask(pathname + search, init);
       return new Response(body, { status, headers });
     },
   );
@@ -178,6 +179,18 @@ Deno.test("the console shows the node and its pods, and asks nobody else", async
     const width = await browser.evaluate("document.documentElement.scrollWidth");
     assert.ok(Number(width) <= view.width, `${view.width}: ${width}`);
   }
+  const answer = await browser.evaluate(`new Promise((resolve) => {
+    const put = (id, value) => document.getElementById("diagnose-" + id).value = value;
+    put("from", "127.0.0.1"), put("to", "127.0.0.1"), put("port", "1");
+    document.getElementById("diagnose").requestSubmit();
+    const looking = setInterval(() => {
+      if (document.getElementById("diagnose-go").disabled) return;
+      clearInterval(looking);
+      resolve(document.getElementById("diagnose-answer").innerText);
+    }, 50);
+  })`);
+  assert.match(String(answer), /^blocked at node lab-node: nothing listens on tcp port 1 /);
+  assert.deepEqual(browser.errors, []);
   // Its stream of events ends before what carries it does.
   await browser.open("about:blank", { width: 400 });
 });
