@@ -13,6 +13,9 @@ const PROGRAM = "/usr/lib/chromium/chromium-headless-shell";
 /** Starting, and any one command, on a machine that has much else to do. */
 const MILLISECONDS_MAX = 60_000;
 
+/** Of its standard error. */
+const SAID_CHARACTERS_MAX = 4_096;
+
 const messageShape = v.object({
   id: v.exactOptional(v.number()),
   method: v.exactOptional(v.string()),
@@ -39,10 +42,19 @@ export class Browser implements AsyncDisposable {
   readonly #socket: WebSocket;
   readonly #waiting = new Map<number, (message: v.InferOutput<typeof messageShape>) => void>();
   readonly #listening = new Set<(method: string) => void>();
+  readonly #ended: Promise<void>;
+  readonly #closed: Promise<void>;
   #session: string | undefined;
   #last = 0;
 
-  private constructor(child: Deno.ChildProcess, dir: string, socket: WebSocket) {
+  private constructor(
+    child: Deno.ChildProcess,
+    dir: string,
+    socket: WebSocket,
+    ended: Promise<void>,
+  ) {
+    this.#ended = ended;
+    this.#closed = new Promise((resolve) => socket.addEventListener("close", () => resolve()));
     [this.#child, this.#dir, this.#socket] = [child, dir, socket];
     socket.addEventListener("message", ({ data }) => this.#take(v.parse(v.string(), data)));
   }
@@ -58,12 +70,13 @@ export class Browser implements AsyncDisposable {
       ],
       ...{ stdin: "null", stdout: "null", stderr: "piped" },
     }).spawn();
-    const socket = new WebSocket(await addressOf(child));
+    const { address, ended } = listen(child);
+    const socket = new WebSocket(await within(address, "the browser"));
     await new Promise((resolve, reject) => {
       socket.addEventListener("open", resolve);
       socket.addEventListener("error", () => reject(new Error("Cannot reach the browser")));
     });
-    const browser = new Browser(child, dir, socket);
+    const browser = new Browser(child, dir, socket, ended);
     const target = await browser.#call("Target.createTarget", { url: "about:blank" });
     const { targetId } = v.parse(v.object({ targetId: v.string() }), target);
     const attached = await browser.#call("Target.attachToTarget", { targetId, flatten: true });
@@ -160,7 +173,8 @@ export class Browser implements AsyncDisposable {
     this.#session = undefined;
     try {
       await this.#call("Browser.close");
-      await within(this.#child.status, "the browser's end");
+      const all = [this.#child.status, this.#ended, this.#closed];
+      await within(Promise.all(all), "the browser's end");
     } catch (error) {
       this.#child.kill("SIGKILL");
       throw error;
@@ -169,21 +183,19 @@ export class Browser implements AsyncDisposable {
   }
 }
 
-/** Where the browser listens: it says so on its standard error. */
-async function addressOf(child: Deno.ChildProcess): Promise<string> {
-  let said = "";
-  const [mine, rest] = child.stderr.tee();
-  // Read to its end, so that the browser never waits for a reader.
-  void rest.pipeTo(new WritableStream());
-  const looking = (async () => {
-    for await (const chunk of mine.pipeThrough(new TextDecoderStream())) {
-      said += chunk;
+/** Where the browser listens, as it says on its standard error, which is read to its end. */
+function listen(child: Deno.ChildProcess) {
+  const { promise: address, resolve, reject } = Promise.withResolvers<string>();
+  const read = async () => {
+    let said = "";
+    for await (const chunk of child.stderr.pipeThrough(new TextDecoderStream())) {
+      said = (said + chunk).slice(-SAID_CHARACTERS_MAX);
       const [, url] = /DevTools listening on (ws:\S+)/.exec(said) ?? [];
-      if (url !== undefined) return url;
+      if (url !== undefined) resolve(url);
     }
-    throw new Error(`Cannot start ${PROGRAM}: ${said}`);
-  })();
-  return await within(looking, "start");
+    reject(new Error(`Cannot start ${PROGRAM}: ${said}`));
+  };
+  return { address, ended: read() };
 }
 
 async function within<T>(promise: Promise<T>, what: string): Promise<T> {
