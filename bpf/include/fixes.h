@@ -101,11 +101,6 @@ enum bpf_prog_type___with_casts {
 	BPF_PROG_TYPE_NETFILTER___with_casts = 1,
 };
 
-/* Four bytes, which is all that is wanted of it. */
-struct in_addr {
-	__be32 s_addr;
-};
-
 extern void *bpf_rdonly_cast(const void *pointer, __u32 type) __ksym __weak;
 
 #pragma clang attribute pop

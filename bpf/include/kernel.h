@@ -96,6 +96,10 @@ struct ipv6_header {
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct in_addr {
+	__be32 s_addr;
+};
+
 struct in6_addr {
 	union {
 		__u8 u6_addr8[16];
