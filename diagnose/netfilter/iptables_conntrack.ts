@@ -7,7 +7,7 @@ import { inPrefix, parsePrefix } from "../packet/address.ts";
 import type { Connection, Tuple } from "../packet/packet.ts";
 import type { Check } from "./iptables_match.ts";
 import type { Option } from "./iptables_text.ts";
-import { trackedOf, translated } from "./nat.ts";
+import { seenOf, translated } from "./nat.ts";
 import { parsePorts, portIn } from "./ports.ts";
 import { protocolOf } from "./protocols.ts";
 import type { Moment } from "./rules.ts";
@@ -17,13 +17,13 @@ const STATES = ["INVALID", "NEW", "ESTABLISHED", "RELATED", "UNTRACKED", "SNAT",
 
 /** Whether the packet has a connection. */
 export function hasConnection({ packet, tracked }: Moment): boolean {
-  return trackedOf(packet, tracked) !== undefined;
+  return seenOf(packet, tracked) !== undefined;
 }
 
 /** The words that `--ctstate` may name for the packet. */
 function statesOf({ packet, tracked }: Moment): readonly string[] {
   const { connection } = packet;
-  const known = trackedOf(packet, tracked);
+  const known = seenOf(packet, tracked);
   if (known === undefined) return [connection.state === "untracked" ? "UNTRACKED" : "INVALID"];
   return [
     known.state.toUpperCase(),
@@ -50,7 +50,7 @@ export function conntrackModule(options: readonly Option[]): readonly (Check | u
     if (option.name === "--ctstate") return stateCheck(option);
     const ask = QUESTIONS[option.name]?.(option.values[0] ?? "");
     return ask && ((moment) => {
-      const connection = trackedOf(moment.packet, moment.tracked);
+      const connection = seenOf(moment.packet, moment.tracked);
       // Without a connection the kernel looks at nothing but the state.
       return connection === undefined ? stated : negate(ask(connection), option.negated);
     });

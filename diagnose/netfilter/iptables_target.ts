@@ -9,7 +9,7 @@ import { directionsOf, type Ipsets } from "./ipset.ts";
 import { valueAndMask } from "./iptables_match.ts";
 import type { Module, Option } from "./iptables_text.ts";
 import { addressRange, natStep } from "./nat_step.ts";
-import { trackedOf } from "./nat.ts";
+import { choosable, trackedOf } from "./nat.ts";
 import { parsePorts, type PortRange } from "./ports.ts";
 import { type Moment, type Step, unknowable } from "./rules.ts";
 
@@ -61,7 +61,7 @@ const connmark: Target = (value) => {
   const restore = value("--restore-mark") !== undefined;
   const save = value("--save-mark") !== undefined;
   if (Number.isNaN(ctmask + nfmask) || !(set || restore || save)) return undefined;
-  return changing((packet, { tracked }) => {
+  const change = changing((packet, { tracked }) => {
     const connection = trackedOf(packet, tracked);
     if (connection === undefined) return packet;
     if (restore) {
@@ -71,22 +71,29 @@ const connmark: Target = (value) => {
     const bits = set ?? { value: packet.mark & nfmask, mask: ctmask };
     return { ...packet, connection: { ...connection, mark: setBits(connection.mark, bits) } };
   });
+  return (moment) =>
+    !moment.tracked && moment.packet.connection.template !== undefined
+      ? unknowable(moment.packet, "the mark of a connection that is only to be is not known")
+      : change(moment);
 };
 
 function untrack(packet: Packet): Packet {
   return { ...packet, connection: { ...packet.connection, state: "untracked" } };
 }
 
-const notrack: Act = changing((packet, { tracked }) => tracked ? packet : untrack(packet));
+const notrack: Act = changing((packet, { tracked }) =>
+  choosable(packet, tracked) ? untrack(packet) : packet
+);
 
 const connectionTarget: Target = (value) => {
   if (value("--notrack") !== undefined) return notrack;
-  const zone = value("--zone");
-  if (zone === undefined) return goOn;
-  const number = Number(zone);
-  if (!Number.isInteger(number)) return undefined;
+  // Also without a zone of its own it has chosen, so that a later one to leave alone does nothing.
+  const template = Number(value("--zone") ?? 0);
+  if (!Number.isInteger(template)) return undefined;
   return changing((packet, { tracked }) =>
-    tracked ? packet : { ...packet, connection: { ...packet.connection, zone: number } }
+    choosable(packet, tracked)
+      ? { ...packet, connection: { ...packet.connection, template } }
+      : packet
   );
 };
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Address, sameAddress } from "../packet/address.ts";
-import type { Connection, Packet } from "../packet/packet.ts";
+import { type Connection, newConnection, openedBy, type Packet } from "../packet/packet.ts";
 
 /** Which end of a packet is translated: the destination before routing, the source after it. */
 export type NatEnd = "source" | "destination";
@@ -16,6 +16,31 @@ export function trackedOf(packet: Packet, tracked: boolean): Connection | undefi
     return undefined;
   }
   return connection;
+}
+
+/** What rules see of the packet's connection: what a rule has chosen for conntrack is one, too. */
+export function seenOf(packet: Packet, tracked: boolean): Connection | undefined {
+  const { template } = packet.connection;
+  if (tracked || template === undefined) return trackedOf(packet, tracked);
+  const nobody: Address = { family: packet.source.family, bits: 0n };
+  const nothing = { source: nobody, destination: nobody, protocol: 0 };
+  const tuple = { ...nothing, sourcePort: 0, destinationPort: 0 };
+  return { ...newConnection(tuple, template), confirmed: true };
+}
+
+/** Whether a rule can still choose what conntrack does with the packet. */
+export function choosable({ connection }: Packet, tracked: boolean): boolean {
+  return !tracked && connection.template === undefined && connection.state !== "untracked";
+}
+
+/** The packet in the zone that rules have chosen: what another zone knows of it does not count. */
+export function inZone(packet: Packet): Packet {
+  const { template: zone = 0, ...connection } = packet.connection;
+  if (connection.state === "untracked" || connection.zone === zone) {
+    return { ...packet, connection };
+  }
+  const known = connection.confirmed === true || connection.direction === "reply";
+  return { ...packet, connection: known ? openedBy(packet, zone) : { ...connection, zone } };
 }
 
 /** Whether NAT rules are still asked about this end. */

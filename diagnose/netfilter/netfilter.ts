@@ -10,7 +10,7 @@ import { type Ending, Evaluation, type Next, outcomeOf, type Passage } from "./e
 import { Iptables, natPriority } from "./iptables.ts";
 import { Ipsets } from "./ipset.ts";
 import { Ipvs } from "./ipvs.ts";
-import { decide, type NatEnd, trackedOf, translate, undecided } from "./nat.ts";
+import { decide, inZone, type NatEnd, trackedOf, translate, undecided } from "./nat.ts";
 import { Nft } from "./nft.ts";
 import type { Hook, Outcome, Surroundings } from "./outcome.ts";
 import type { BaseChain } from "./rules.ts";
@@ -211,7 +211,10 @@ function go(
 
 const CONNTRACK: Station = {
   priority: CONNTRACK_PRIORITY,
-  pass: (_evaluation, passage, next) => next({ ...followed(passage), tracked: true }),
+  pass(_evaluation, passage, next) {
+    if (passage.tracked) return next(followed(passage));
+    return next({ ...followed({ ...passage, packet: inZone(passage.packet) }), tracked: true });
+  },
 };
 
 /** Of these messages conntrack never makes a connection (`nf_conntrack_proto_icmpv6.c`). */

@@ -282,6 +282,56 @@ Deno.test("Netfilter asks tables in the kernel's order, and conntrack between th
   assert.equal(endsOf(tracked.packet), "10.244.1.2:40000 > 10.9.9.9:81");
 });
 
+Deno.test("Netfilter lets the first rule choose what conntrack does, zone or nothing", () => {
+  const chosen = (raw: string, nft: readonly unknown[] = []) => {
+    const found = iptables({ raw, mangle: STATES }, "prerouting", NEW, {}, { nft: early(nft) });
+    const { mark, connection: { zone, template } } = only(found).packet;
+    assert.equal(template, undefined);
+    return `${["untracked", "new"][mark - 1]} ${zone}`;
+  };
+  const zone = "-A PREROUTING -j CT --zone 5";
+  const nothing = "-A PREROUTING -j CT --notrack";
+  assert.equal(chosen(zone), "new 5");
+  assert.equal(chosen(nothing), "untracked 0");
+  assert.equal(chosen(`${zone}\n${nothing}`), "new 5");
+  assert.equal(chosen(`${nothing}\n${zone}`), "untracked 0");
+  assert.equal(chosen(`${zone}\n-A PREROUTING -j CT --zone 7`), "new 5");
+  assert.equal(chosen(`-A PREROUTING -j CT --helper ftp\n${nothing}`), "new 0");
+  // In the table raw the packet has a connection from then on, which is nobody's yet.
+  const state = "-A PREROUTING -m conntrack --ctstate NEW --ctproto tcp -j CT --notrack";
+  assert.equal(chosen(`${state}\n${zone}`), "new 5");
+  const states = ["-A PREROUTING -m conntrack --ctstate INVALID -j DROP", zone];
+  const seen = (rules: readonly string[]) =>
+    only(iptables({ raw: rules.join("\n") }, "prerouting", NEW)).verdict;
+  assert.equal(seen(states), "drop");
+  assert.equal(seen(states.toReversed()), "accept");
+  const set = (value: number) => ({ mangle: { key: { ct: { key: "zone" } }, value } });
+  const notrack = { notrack: null };
+  assert.equal(chosen("", [notrack]), "untracked 0");
+  assert.equal(chosen("", [notrack, set(5)]), "new 5");
+  assert.equal(chosen("", [set(5), notrack, set(7)]), "new 5");
+  const oneWay = { mangle: { key: { ct: { key: "zone", dir: "original" } }, value: 5 } };
+  const parts = { nft: early([oneWay]) };
+  assert.equal(only(iptables({}, "prerouting", NEW, {}, parts)).verdict, "unknown");
+});
+
+/** A rule of nftables before conntrack. */
+function early(expr: readonly unknown[]): string {
+  const own = { family: "ip", table: "t" };
+  const chain = { ...own, name: "c", handle: 1, type: "filter", hook: "prerouting" };
+  return JSON.stringify({
+    nftables: [
+      { table: { family: "ip", name: "t", handle: 1 } },
+      { chain: { ...chain, prio: -300, policy: "accept" } },
+      ...expr.length === 0 ? [] : [{ rule: { ...own, chain: "c", handle: 2, expr } }],
+    ],
+  });
+}
+
+/** Marks of what conntrack has been told. */
+const STATES = `-A PREROUTING -m conntrack --ctstate UNTRACKED -j MARK --set-xmark 0x1/0xffffffff
+  -A PREROUTING -m conntrack --ctstate NEW -j MARK --set-xmark 0x2/0xffffffff`;
+
 Deno.test("Netfilter says when the route is asked again", () => {
   const run = (tables: Readonly<Record<string, string>>, hook: Hook) =>
     only(iptables(tables, hook, NEW)).rerouted;

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Connection } from "../packet/packet.ts";
-import { trackedOf, translated } from "./nat.ts";
+import { seenOf, trackedOf, translated } from "./nat.ts";
 import type { Key } from "./nft_meta.ts";
 import { symbolOf, type ValueType } from "./nft_symbols.ts";
 import { BREAK, one, type Seen, unsure } from "./nft_value.ts";
@@ -22,6 +22,9 @@ export function connectionKey(
   return {
     type,
     see({ packet, tracked }) {
+      if (!tracked && packet.connection.template !== undefined) {
+        return unsure("what a connection that is only to be has is not known");
+      }
       const connection = trackedOf(packet, tracked);
       return connection === undefined ? BREAK : ask(connection);
     },
@@ -29,7 +32,7 @@ export function connectionKey(
 }
 
 function state({ packet, tracked }: Moment): Seen {
-  const known = trackedOf(packet, tracked);
+  const known = seenOf(packet, tracked);
   const name = known?.state ?? (packet.connection.state === "untracked" ? "untracked" : "invalid");
   return one(symbolOf("state", name));
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Packet, PROTOCOLS } from "../packet/packet.ts";
+import { type Connection, openedBy, type Packet, PROTOCOLS } from "../packet/packet.ts";
 import { trackedOf } from "./nat.ts";
 import { type Context, numberExpression } from "./nft_expression.ts";
 import { objectOf, textOf } from "./nft_json.ts";
@@ -75,6 +75,8 @@ function targetOf(key: unknown): Target | undefined {
   if (meta !== undefined) return NOTHING;
   const ct = textOf(objectOf(json?.ct)?.key);
   if (ct === "mark") return { type: "number", change: connectionMark };
+  // Of one direction alone: then answers are looked for in another one.
+  if (ct === "zone" && objectOf(json?.ct)?.dir !== undefined) return undefined;
   if (ct === "zone") return { type: "number", change: zone };
   if (ct !== undefined) return NOTHING;
   const payload = objectOf(json?.payload);
@@ -92,7 +94,15 @@ const connectionMark: Change = ({ packet, tracked }, value) => {
 };
 
 const zone: Change = ({ packet, tracked }, value) =>
-  tracked ? packet : { ...packet, connection: { ...packet.connection, zone: Number(value) } };
+  tracked || packet.connection.template !== undefined ? packet : {
+    ...packet,
+    // What was to be left alone is not, any more.
+    connection: { ...zoned(packet), template: Number(value) },
+  };
+
+function zoned(packet: Packet): Connection {
+  return packet.connection.state === "untracked" ? openedBy(packet) : packet.connection;
+}
 
 function payloadTarget(protocol = "", field = ""): Target | undefined {
   const named = namedField(protocol, field);

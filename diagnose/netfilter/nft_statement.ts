@@ -6,6 +6,7 @@
 import { type Json, kindOf, listOf, numberOf, objectOf, textOf } from "./nft_json.ts";
 import { type Context, expressionOf, lookUp, numberExpression, setOf } from "./nft_expression.ts";
 import { PROTOCOLS } from "../packet/packet.ts";
+import { choosable } from "./nat.ts";
 import { mangle } from "./nft_mangle.ts";
 import { translation } from "./nft_nat.ts";
 import type { ValueType } from "./nft_symbols.ts";
@@ -232,8 +233,8 @@ const update: Reader = (inner, context) => {
 };
 
 const notrack: Reader = () => (moment, rest) => {
-  if (moment.tracked) return rest(moment);
   const { packet } = moment;
+  if (!choosable(packet, moment.tracked)) return rest(moment);
   const connection = { ...packet.connection, state: "untracked" } as const;
   const untracked = { ...packet, connection };
   return kept(rest({ ...moment, packet: untracked }), untracked);

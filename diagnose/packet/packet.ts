@@ -62,6 +62,11 @@ export interface Connection {
   readonly destinationDecided?: boolean;
   /** Whether its first packet has left the namespace's rules, or reached its socket. */
   readonly confirmed?: boolean;
+  /**
+   * The zone that a rule has chosen for the packet before conntrack looks: from then on no rule
+   * chooses again.
+   */
+  readonly template?: number;
 }
 
 /** A packet. */
@@ -118,6 +123,16 @@ export function newConnection(tuple: Tuple, zone = 0): Connection {
     original: tupleOf(tuple),
     reply: inverse(tuple),
   };
+}
+
+/** Only what can open a connection makes one: an answer to nothing is invalid. */
+export function openedBy(packet: Packet, zone = 0): Connection {
+  const connection = newConnection(packet, zone);
+  const flags = packet.tcpFlags ?? 0;
+  const answer = packet.protocol === PROTOCOLS.tcp &&
+    (flags & TCP_FLAGS.syn) !== 0 && (flags & TCP_FLAGS.ack) !== 0;
+  const echoed = packet.icmp !== undefined && [0, 129].includes(packet.icmp.type);
+  return answer || echoed ? { ...connection, state: "invalid" } : connection;
 }
 
 /** What a sender sets, and what is left to the usual. */

@@ -241,6 +241,24 @@ Deno.test("diagnose finds a rule against the other node in the tunnel, and only 
   assert.equal(own.verdict, "reachable", "forwarded, and so not through INPUT");
 });
 
+Deno.test("diagnose looks for an answer's connection in the answer's zone", () => {
+  const verdict = (...zones: readonly string[]) => {
+    const mangle = ["*mangle", ":FORWARD ACCEPT [0:0]"];
+    const rule = "-A FORWARD -i vb -m conntrack --ctstate INVALID -j DROP";
+    const raw = ["*raw", ":PREROUTING ACCEPT [0:0]", ...zones];
+    const text = [...raw, "COMMIT", ...mangle, rule, "COMMIT", ""].join("\n");
+    return short(diagnose([pair({ n: { more: { iptablesLegacy: text } } })], asked(PAIR)));
+  };
+  const zone = (device: string, number: number) =>
+    `-A PREROUTING -i ${device} -j CT --zone ${number}`;
+  assert.equal(verdict(), "reachable");
+  assert.equal(verdict(zone("va", 5)), "blocked n netfilter-drop");
+  assert.equal(verdict(zone("va", 5), zone("vb", 7)), "blocked n netfilter-drop");
+  assert.equal(verdict(zone("va", 5), zone("vb", 5)), "reachable");
+});
+
+const PAIR = "10.0.0.2 10.0.1.2 80";
+
 Deno.test("diagnose asks for a neighbour in the tunnel, where rules may stop the answer", () => {
   const text = ["*filter", ":INPUT ACCEPT [0:0]", ":FORWARD ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]"];
   const asks = {

@@ -7,10 +7,9 @@
 import {
   type Connection,
   newConnection,
+  openedBy,
   type Packet,
-  PROTOCOLS,
   sameTuple,
-  TCP_FLAGS,
   tupleOf,
 } from "../packet/packet.ts";
 import type { Namespace } from "./namespace.ts";
@@ -26,17 +25,7 @@ export function tracked(trail: Trail, namespace: Namespace, packet: Packet): Pac
     if (!sameTuple(connection.original, packet)) continue;
     return { ...packet, connection: { ...connection, direction: "original" } };
   }
-  return { ...packet, connection: fresh(packet) };
-}
-
-/** Only what can open a connection makes one: an answer to nothing is invalid. */
-function fresh(packet: Packet): Connection {
-  const connection = newConnection(tupleOf(packet));
-  const flags = packet.tcpFlags ?? 0;
-  const answer = packet.protocol === PROTOCOLS.tcp &&
-    (flags & TCP_FLAGS.syn) !== 0 && (flags & TCP_FLAGS.ack) !== 0;
-  const echoed = packet.icmp !== undefined && [0, 129].includes(packet.icmp.type);
-  return answer || echoed ? { ...connection, state: "invalid" } : connection;
+  return { ...packet, connection: openedBy(packet) };
 }
 
 /** The trail with the packet's connection confirmed, as it is when it leaves the namespace. */

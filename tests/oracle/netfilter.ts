@@ -131,7 +131,10 @@ class Way {
     then: (packet: Packet) => readonly Foreseen[],
   ): readonly Foreseen[] {
     return this.#rules.run(hook, packet, { ...ROUTER_SEES, ...devices }).flatMap((outcome) =>
-      outcome.verdict === "accept" ? then(outcome.packet) : [{ seen: [], outcome }]
+      // No socket of the lab is transparent, and what finds none is dropped.
+      outcome.verdict === "accept" && outcome.proxy === undefined
+        ? then(outcome.packet)
+        : [{ seen: [], outcome }]
     );
   }
 

@@ -244,7 +244,7 @@ function rule(place: Place, later: readonly string[]): string {
   else if (later.length > 0 && draw.in100(30)) {
     parts.push(`${draw.one(["jump", "jump", "goto"])} ${draw.one(later)}`);
   } else if (type === "nat" && draw.in100(70)) parts.push(nat(place));
-  else if (early && draw.in100(30)) parts.push("notrack");
+  else if (early && draw.in100(30)) parts.push(draw.one(["notrack", "notrack", "ct zone set 5"]));
   else parts.push(draw.one(["accept", "accept", drops, "return", "counter", "continue"]));
   return parts.join(" ");
 }

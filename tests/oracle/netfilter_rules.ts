@@ -140,7 +140,38 @@ function simple(draw: Draw, hook: Hook, version: Version): string {
     () => `-m string ${not(draw)}--string "${draw.one(["abcde", "GET /"])}" --algo bm`,
     () => `-m helper ${not(draw)}--helper ftp`,
     () => version === 6 ? draw.one(HEADERS) : "-p all",
+    () => counted(draw),
+    () => policyMatch(draw, hook),
+    () => hook === "PREROUTING" || hook === "INPUT" ? "-m socket --transparent" : "-p all",
+    () => `-m ecn ${not(draw)}--ecn-ip-ect ${draw.one([0, 2])}`,
   ])();
+}
+
+/** Matches that remember what came before. */
+function counted(draw: Draw): string {
+  const how = draw.one(["--set", "--rcheck --seconds 60", "--update --hitcount 2", "--remove"]);
+  return draw.one([
+    `-m recent ${not(draw)}${how} --name ${draw.one(["a", "b"])} ${
+      draw.one(["--rsource", "--rdest"])
+    }`,
+    `-m connlimit --connlimit-${draw.one(["upto", "above"])} 5`,
+    `-m hashlimit --hashlimit-${draw.one(["upto", "above"])} 2/min --hashlimit-name x`,
+    `-m quota ${not(draw)}--quota 100`,
+  ]);
+}
+
+/** Of IPsec, which the lab has none of. */
+function policyMatch(draw: Draw, hook: Hook): string {
+  const ways = hook === "FORWARD"
+    ? ["in", "out"]
+    : hook === "PREROUTING" || hook === "INPUT"
+    ? ["in"]
+    : ["out"];
+  const wanted = draw.one([
+    ...["--pol none", "--pol none", "--pol ipsec", "--pol ipsec --proto esp"],
+    ...["--pol ipsec --strict --reqid 4", "--pol ipsec ! --mode tunnel"],
+  ]);
+  return `-m policy --dir ${draw.one(ways)} ${wanted}`;
 }
 
 /** Matches of headers that no packet has. */
@@ -257,14 +288,26 @@ function target(draw: Draw, hook: Hook, table: string, version: Version, text: s
   if (draw.in100(8) && table !== "nat") return "DROP";
   switch (table) {
     case "raw":
-      return draw.one(["CT --notrack", "NFLOG --nflog-prefix x", "ACCEPT"]);
+      return draw.one(["CT --notrack", "NFLOG --nflog-prefix x", "ACCEPT", "CT --zone 5"]);
     case "mangle":
+      if (hook === "PREROUTING" && ported && draw.in100(5)) return "TPROXY --on-port 9";
       return mangleTarget(draw, version);
     case "nat":
       return natTarget(draw, hook, version, ported);
     default:
-      return draw.one(["ACCEPT", "DROP", "REJECT", "NFLOG --nflog-prefix x", "ACCEPT"]);
+      return draw.one([
+        ...["ACCEPT", "DROP", "NFLOG --nflog-prefix x", "ACCEPT"],
+        `REJECT${rejection(draw, version, ported && text.includes("-p tcp"))}`,
+      ]);
   }
+}
+
+function rejection(draw: Draw, version: Version, tcp: boolean): string {
+  const kinds = version === 4
+    ? ["icmp-net-unreachable", "icmp-proto-unreachable", "icmp-admin-prohibited"]
+    : ["icmp6-no-route", "icmp6-adm-prohibited", "icmp6-addr-unreachable"];
+  const kind = draw.one(["", ...kinds, ...tcp ? ["tcp-reset", "tcp-reset"] : []]);
+  return kind === "" ? "" : ` --reject-with ${kind}`;
 }
 
 /** User chains by the hook that leads to them; they only jump to those after them. */
