@@ -16,9 +16,15 @@ interface Sum {
   value: number;
 }
 
-/** Sums by namespace, which are forgotten with it. */
+/** Who counted: a namespace, or in the host's one a cgroup of it, by its id; else that is 0. */
+export interface Origin {
+  readonly netns: NetnsKey;
+  readonly cgroup: bigint;
+}
+
+/** Sums by namespace and cgroup, which are forgotten with it. */
 export class Retired {
-  readonly #namespaces = new Map<string, { netns: NetnsKey; sums: Map<string, Sum> }>();
+  readonly #origins = new Map<string, { origin: Origin; sums: Map<string, Sum> }>();
   #count = 0;
 
   /** Whether there is room for what one more entry has counted. */
@@ -26,29 +32,30 @@ export class Retired {
     return this.#count < SUMS_MAX;
   }
 
-  add(netns: NetnsKey, metric: string, labels: readonly string[], value: number): void {
-    const name = `${netns.cookie} ${netns.inum}`;
-    let namespace = this.#namespaces.get(name);
-    if (namespace === undefined) {
-      namespace = { netns, sums: new Map() };
-      this.#namespaces.set(name, namespace);
+  add(origin: Origin, metric: string, labels: readonly string[], value: number): void {
+    const { netns, cgroup } = origin;
+    const name = `${netns.cookie} ${netns.inum} ${cgroup}`;
+    let known = this.#origins.get(name);
+    if (known === undefined) {
+      known = { origin, sums: new Map() };
+      this.#origins.set(name, known);
     }
     const key = [metric, ...labels].join("\u0000");
-    const sum = namespace.sums.get(key);
+    const sum = known.sums.get(key);
     if (sum !== undefined) {
       sum.value += value;
       return;
     }
-    namespace.sums.set(key, { metric, labels, value });
+    known.sums.set(key, { metric, labels, value });
     this.#count++;
   }
 
-  /** Adds the sums of the namespaces that are still there, and forgets the others. */
-  addTo(collection: Collection, ownerOf: (netns: NetnsKey) => Owner | undefined): void {
-    for (const [name, { netns, sums }] of this.#namespaces) {
-      const owner = ownerOf(netns);
+  /** Adds the sums of those that are still there, and forgets the others. */
+  addTo(collection: Collection, ownerOf: (origin: Origin) => Owner | undefined): void {
+    for (const [name, { origin, sums }] of this.#origins) {
+      const owner = ownerOf(origin);
       if (owner === undefined) {
-        this.#namespaces.delete(name);
+        this.#origins.delete(name);
         this.#count -= sums.size;
         continue;
       }

@@ -5,7 +5,7 @@ import { type Collection, type Owner, Registry } from "./series.ts";
 const METRICS = {
   flow_bytes_total: { type: "counter", help: "Bytes", labels: ["direction"], seriesMax: 2 },
 } as const;
-const NETNS = { inum: 0xf0000058, cookie: 9n };
+const POD = { netns: { inum: 0xf0000058, cookie: 9n }, cgroup: 0n };
 const OWNER: Owner = { key: "shop/cart", namespace: "shop", pod: "cart" };
 
 function values(collection: Collection): readonly (readonly [string, number])[] {
@@ -19,9 +19,9 @@ function values(collection: Collection): readonly (readonly [string, number])[] 
 Deno.test("what retires is in each collection from then on, by its labels", () => {
   const retired = new Retired();
   const registry = new Registry();
-  retired.add(NETNS, "flow_bytes_total", ["sent"], 13);
-  retired.add(NETNS, "flow_bytes_total", ["sent"], 17);
-  retired.add(NETNS, "flow_bytes_total", ["received"], 5);
+  retired.add(POD, "flow_bytes_total", ["sent"], 13);
+  retired.add(POD, "flow_bytes_total", ["sent"], 17);
+  retired.add(POD, "flow_bytes_total", ["received"], 5);
   for (let times = 0; times < 2; times++) {
     const collection = registry.begin();
     collection.declare("flow", METRICS);
@@ -34,7 +34,7 @@ Deno.test("what a namespace retired goes with it, and makes room", () => {
   const retired = new Retired();
   for (let index = 0; index < 65_536; index++) {
     equal(retired.hasRoom, true);
-    retired.add(NETNS, "flow_bytes_total", [`${index}`], 1);
+    retired.add(POD, "flow_bytes_total", [`${index}`], 1);
   }
   equal(retired.hasRoom, false);
   const collection = new Registry().begin();
@@ -42,4 +42,19 @@ Deno.test("what a namespace retired goes with it, and makes room", () => {
   retired.addTo(collection, () => undefined);
   deepEqual(values(collection), []);
   equal(retired.hasRoom, true);
+});
+
+Deno.test("what a cgroup retired goes without what its namespace has", () => {
+  const retired = new Retired();
+  const guest = { ...POD, cgroup: 7n };
+  const registry = new Registry();
+  retired.add(POD, "flow_bytes_total", ["sent"], 13);
+  retired.add(guest, "flow_bytes_total", ["received"], 17);
+  const left = [[["sent", 13], ["received", 17]], [["sent", 13]]];
+  for (const cgroups of [[0n, 7n], [0n]]) {
+    const collection = registry.begin();
+    collection.declare("flow", METRICS);
+    retired.addTo(collection, ({ cgroup }) => cgroups.includes(cgroup) ? OWNER : undefined);
+    deepEqual(values(collection), left.shift());
+  }
 });

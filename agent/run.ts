@@ -63,9 +63,10 @@ async function run({ configFile, overrides }: RunOptions): Promise<number> {
 
   const kernel = readKernel(config.btf === undefined ? {} : { btf: config.btf });
   const pins = await takePins(config.pinDir, kernel, probes.map(({ name }) => name));
-  const units = new Units({ probes, collectors, kernel, ...pins });
   const visitor = new NamespaceVisitor();
   const table = new NamespaceTable({ visitor, alone: config.sidecar });
+  const hostNetns = config.sidecar ? 0 : table.processes.hostNetns;
+  const units = new Units({ probes, collectors, kernel, hostNetns, ...pins });
   const identities = new Identities({ table, ...namesOf(config), node: config.nodeName });
   const store = new EventStore({ dataDir: config.dataDir, ...config.events.store });
   const pipeline = new EventPipeline({ config: config.events, store });

@@ -273,6 +273,7 @@ export class RunningAgent implements surface.Agent {
       identity.kind === "unknown" ? undefined : this.#ownerOf(identity);
     // What one scan has not found, another at the same moment does not find either.
     let hasLooked = false;
+    const guests = new Map<bigint, Owner | undefined>();
     const isThere = (key: NetnsKey): boolean => {
       const there = hasLooked ? table.seen(key) : table.lookup(key);
       hasLooked ||= there === undefined;
@@ -284,6 +285,14 @@ export class RunningAgent implements surface.Agent {
       // What the kernel could not tell the namespace of is nobody's for good.
       ofNetns: (key: NetnsKey) =>
         key.inum === 0 ? UNKNOWN : isThere(key) ? known(identities.identityOf(key)) : undefined,
+      ofCgroup: (id: bigint) => {
+        if (id === 0n) return undefined;
+        if (!guests.has(id)) {
+          const identity = identities.identityOfCgroup(id);
+          guests.set(id, identity === undefined ? undefined : this.#ownerOf(identity));
+        }
+        return guests.get(id);
+      },
       ofProcess: (pid: number) => known(identities.identityOfProcess(pid)),
       ...this.#addresses,
     };
@@ -295,6 +304,7 @@ export class RunningAgent implements surface.Agent {
     const { identities } = this.#parts;
     for (const { namespace, name } of identities.pods()) yield keyOf(namespace, name);
     for (const identity of identities.members().keys()) yield this.#ownerOf(identity).key;
+    for (const identity of identities.pastGuests()) yield this.#ownerOf(identity).key;
   }
 
   #ownerOf(identity: Identity): Owner {

@@ -23,6 +23,7 @@ import { type Remote, type RemoteDetail, RemoteNames, remoteOf } from "./remote.
 import { Retired } from "./retired.ts";
 import {
   bitmapOf,
+  cgroupId,
   type Decoder,
   decoder,
   encode,
@@ -52,12 +53,16 @@ const ENDED_MAX = 65_536;
 export interface ProbeSurroundings {
   readonly kernel: Kernel;
   readonly pinDir: string;
+  /** The host's network namespace, by its inode number; 0 for a pod's sidecar. */
+  readonly hostNetns: number;
   readObject(probe: string, object: string): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** Whose a figure is; undefined where the namespace or process is not known (yet, or any more). */
 export interface Owners {
   ofNetns(key: NetnsKey): Owner | undefined;
+  /** The pod or container of the host's network that a cgroup is of; undefined for any other. */
+  ofCgroup(id: bigint): Owner | undefined;
   ofProcess(pid: number): Owner | undefined;
   /** Who has an address, as seen from a namespace. */
   ofAddress(address: string, from: NetnsKey): AddressOwner | undefined;
@@ -94,6 +99,10 @@ interface ReadTotals {
   readonly value: Decoder<Fields>;
   /** The field of the key that says whose the figure is. */
   readonly owner: { readonly field: string; readonly by: "netns" | "tgid" } | undefined;
+  /** The field that says more where the namespace is the host's. */
+  readonly cgroup: string | undefined;
+  /** Entries that were counted as those of a pod of the host's network. */
+  readonly guests: Set<string>;
   readonly retired: Retired;
   /** What was taken along when a namespace ended, for the next collection. */
   readonly ended: EndedEntry[];
@@ -132,6 +141,7 @@ export class RunningProbe {
   readonly #attached: Attached | undefined;
   readonly #object: Uint8Array;
   readonly #kernel: Kernel;
+  readonly #hostNetns: number;
   readonly #totals: readonly ReadTotals[];
   readonly #ring: Ring | undefined;
   readonly #decode: Decoder<Fields> | undefined;
@@ -147,6 +157,7 @@ export class RunningProbe {
     card: HookedProbe;
     choice: UnitChoice;
     kernel: Kernel;
+    hostNetns: number;
     passedOver: readonly PassedOver[];
     outcome: Outcome;
     object: Uint8Array;
@@ -156,6 +167,7 @@ export class RunningProbe {
     this.card = made.card;
     this.#choice = made.choice;
     this.#kernel = made.kernel;
+    this.#hostNetns = made.hostNetns;
     this.passedOver = made.passedOver;
     this.outcome = made.outcome;
     this.hooks = made.hooks;
@@ -182,7 +194,7 @@ export class RunningProbe {
     choice: UnitChoice,
     surroundings: ProbeSurroundings,
   ): Promise<RunningProbe> {
-    const { kernel } = surroundings;
+    const { kernel, hostNetns } = surroundings;
     const passedOver: PassedOver[] = [];
     for (const set of card.hooks) {
       const lacking = lackOf(set, kernel);
@@ -203,6 +215,7 @@ export class RunningProbe {
       card,
       choice,
       kernel,
+      hostNetns,
       passedOver,
       outcome,
       object: new Uint8Array(),
@@ -214,7 +227,7 @@ export class RunningProbe {
     choice: UnitChoice,
     set: HookSet,
     passedOver: readonly PassedOver[],
-    { kernel, pinDir, readObject }: ProbeSurroundings,
+    { kernel, pinDir, hostNetns, readObject }: ProbeSurroundings,
   ): Promise<RunningProbe> {
     const object = await readObject(card.name, set.object);
     const { btfCopy } = kernel;
@@ -226,6 +239,7 @@ export class RunningProbe {
         card,
         choice,
         kernel,
+        hostNetns,
         passedOver,
         object,
         attached,
@@ -267,6 +281,7 @@ export class RunningProbe {
     }
     // Until the agent has written the parameters, the kernel side must not act on zeros.
     if (layout.members.has("ready")) values["ready"] = true;
+    if (layout.members.has("host_netns")) values["host_netns"] = this.#hostNetns;
     // No events are produced then, so none is lost either.
     if (!this.#choice.events && layout.members.has("events_per_second")) {
       values["events_per_second"] = 0;
@@ -279,6 +294,7 @@ export class RunningProbe {
       const fields = Object.entries(card.key.fields);
       const byNetns = fields.find(([, codec]) => codec === netns);
       const byTgid = fields.find(([, codec]) => codec === tgid);
+      const cgroup = fields.find(([, codec]) => codec === cgroupId);
       const words = (name: string) => this.#kernel.words(name);
       const map = attached.map(card.map);
       // What an agent that crashed had taken out of the map is not known any more: without it, the
@@ -291,6 +307,8 @@ export class RunningProbe {
         ended: [],
         remotes: new Map(),
         remoteNames: new RemoteNames(),
+        cgroup: cgroup?.[0],
+        guests: new Set(),
         key: decoder(card.key, layoutOf(this.#object, card.key.struct), words),
         value: decoder(card.value, layoutOf(this.#object, card.value.struct), words),
         owner: byNetns !== undefined
@@ -337,15 +355,22 @@ export class RunningProbe {
       const key = read.key(keyView, keyOffset, keyBytes);
       const value = read.value(valueView, valueOffset, valueBytes);
       if (isForeign(read, key, owners)) return;
-      const owner = this.#ownerOf(read, key, owners);
+      const guest = owners.ofCgroup(cgroupOf(read, key));
+      const owner = guest ?? this.#ownerOf(read, key, owners);
       // A process that ended between the iterator's run and now belongs to nobody any more.
       if (owner === undefined && read.owner?.by === "tgid") return;
       const bytes = new Uint8Array(keyView.buffer, keyView.byteOffset + keyOffset, keyBytes);
       const name = hex(bytes);
-      const leaves = this.#leaves(name, owner, now);
+      // What a cgroup counted while nobody knew whose it was stays with the host; what a pod
+      // counted goes with the pod.
+      const wasGuest = read.guests.has(name);
+      const isTold = guest !== undefined && !wasGuest && this.#entries.has(name);
+      if (guest !== undefined && !isTold) read.guests.add(name);
+      const leaves = wasGuest && guest === undefined ? "known" : this.#leaves(name, owner, now);
       const remote = this.#remoteOf(read, key, owners);
       const before = read.remotes.get(name) ?? remote;
-      if (leaves === "no" && owner !== undefined && (before !== remote || expiry?.(value))) {
+      const isRetired = isTold || before !== remote || expiry?.(value) === true;
+      if (leaves === "no" && owner !== undefined && isRetired) {
         retiring.push({ key: bytes.slice(), remote: before });
         return;
       }
@@ -362,7 +387,10 @@ export class RunningProbe {
     for (const { key, remote } of retiring) this.#retire(read, key, remote);
     // Once: from then on, the sums do not go down, for as long as there is a pod of that name.
     for (const entry of read.ended.splice(0)) this.#addEntry(read, entry, collection);
-    read.retired.addTo(collection, (netns) => owners.ofNetns(netns));
+    read.retired.addTo(
+      collection,
+      ({ netns, cgroup }) => cgroup === 0n ? owners.ofNetns(netns) : owners.ofCgroup(cgroup),
+    );
     for (const { metric, labels, value } of this.#left.values()) {
       if (metric in read.card.metrics) collection.add(metric, owners.unknown, labels, value);
     }
@@ -466,6 +494,7 @@ export class RunningProbe {
 
   /** Takes an entry out of the map, and keeps what it has counted up to then. */
   #retire(read: ReadTotals, bytes: Uint8Array<ArrayBuffer>, remote: Remote | undefined): void {
+    const wasGuest = read.guests.has(hex(bytes));
     const taken = read.map.take(bytes);
     this.#forget(read, bytes);
     if (taken === undefined) return;
@@ -473,8 +502,9 @@ export class RunningProbe {
     const value: Entry = read.value(new DataView(taken.buffer), 0, taken.length);
     const { netns } = key;
     if (!isNetnsKey(netns)) return;
+    const origin = { netns, cgroup: wasGuest ? cgroupOf(read, key) : 0n };
     for (const { name, metric, labels } of this.#samplesOf(read, key, remote)) {
-      read.retired.add(netns, name, labels, Number(value[metric.of]));
+      read.retired.add(origin, name, labels, Number(value[metric.of]));
     }
   }
 
@@ -497,6 +527,7 @@ export class RunningProbe {
     const name = hex(key);
     this.#entries.delete(name);
     read.remotes.delete(name);
+    read.guests.delete(name);
   }
 
   #ownerOf(
@@ -620,6 +651,12 @@ function isForeign(
   if (only === undefined || owner === undefined) return false;
   const value = key[owner.field];
   return owner.by === "tgid" || !isNetnsKey(value) || value.inum !== only;
+}
+
+/** The cgroup's id in an entry's key, where it says whose the figure is; else 0. */
+function cgroupOf({ cgroup }: ReadTotals, key: Entry): bigint {
+  const id = cgroup === undefined ? undefined : key[cgroup];
+  return typeof id === "bigint" ? id : 0n;
 }
 
 function isNetnsKey(value: unknown): value is NetnsKey {

@@ -10,6 +10,7 @@ import { discoverProbes, readObject } from "./discover.ts";
 import { defineProbe, type HookedProbe, records } from "./probe.ts";
 import { type ProbeSurroundings, RunningProbe } from "./running_probe.ts";
 import { struct, u32 } from "./schema.ts";
+import { HOST, type Owner, Registry } from "./series.ts";
 
 const ROUNDS = 11;
 const ON: UnitChoice = { metrics: true, events: true, parameters: {} };
@@ -73,7 +74,7 @@ function cardOf(object: string, part: Partial<HookedProbe> = {}): HookedProbe {
 
 function surroundings(pinDir: string): ProbeSurroundings {
   const compiled = (_: string, object: string) => Promise.resolve(compile(object));
-  return { kernel: readKernel(), pinDir, readObject: compiled };
+  return { kernel: readKernel(), pinDir, hostNetns: 0, readObject: compiled };
 }
 
 onKernel(
@@ -129,3 +130,67 @@ onKernel("a probe with a full map leaves nothing when it stops", async (pinDir) 
     deepStrictEqual(full, { map: "refusing", entries: 97, entriesMax: 97, refusals: 114 });
   });
 });
+
+const GUEST: Owner = { key: "shop/cart", namespace: "shop", pod: "cart" };
+const CGROUP = 7_013n;
+/** That no namespace of this kernel has. */
+const COOKIE = 2n ** 62n;
+
+/** An entry of the probe `flow` in the host's namespace: its key, and its value. */
+function flowOf(packets: number) {
+  const key = new DataView(buffer(48).buffer);
+  key.setBigUint64(0, COOKIE, true);
+  key.setUint32(8, 0xf0000058, true);
+  key.setBigUint64(16, CGROUP, true);
+  key.setUint8(44, 1);
+  key.setUint8(45, 17);
+  const seen = 2n ** 62n;
+  const value = new BigUint64Array([BigInt(packets), 0n, seen]);
+  return [new Uint8Array(key.buffer), new Uint8Array(value.buffer)] as const;
+}
+
+onKernel(
+  "what a pod of the host's network counts is its own, while it is there",
+  async (pinDir) => {
+    const card = (await discoverProbes()).find(({ name }) => name === "flow");
+    if (card?.hooks === undefined) throw new Error('Cannot find the probe "flow"');
+    const probe = await RunningProbe.start(card, ON, { ...surroundings(pinDir), readObject });
+    const registry = new Registry();
+    const pin = pinsBelow(pinDir).find((path) => path.endsWith("/maps/flows")) ?? "";
+    const count = (number: number) => {
+      using flows = new PinnedMap(pin);
+      flows.update(...flowOf(number));
+    };
+    /** What the host and the guest have, while the cgroup is known as the guest's or not. */
+    const packets = (isKnown: boolean) => {
+      const collection = registry.begin();
+      probe.addTo(collection, {
+        ofNetns: ({ cookie }) => cookie === COOKIE ? HOST : undefined,
+        ofCgroup: (id) => isKnown && id === CGROUP ? GUEST : undefined,
+        ofProcess: () => undefined,
+        ofAddress: () => undefined,
+        unknown: { key: "unknown", namespace: "unknown", pod: "" },
+      });
+      const found = { host: 0, guest: 0 };
+      collection.forEach("flow_packets_total", ({ key }, _labels, value) => {
+        if (key === HOST.key) found.host += value;
+        if (key === GUEST.key) found.guest += value;
+      });
+      return found;
+    };
+    count(11);
+    deepStrictEqual(packets(false), { host: 11, guest: 0 });
+    // What the entry has when the cgroup's pod is found was the host's; it begins anew after that.
+    packets(true);
+    count(13);
+    deepStrictEqual(packets(true), { host: 11, guest: 13 });
+    count(17);
+    deepStrictEqual(packets(true), { host: 11, guest: 17 });
+    registry.keepOnly(new Set([HOST.key]));
+    // The pod has gone, and takes along what it had.
+    deepStrictEqual(packets(false), { host: 11, guest: 0 });
+    count(19);
+    deepStrictEqual(packets(false), { host: 30, guest: 0 });
+    deepStrictEqual((await probe.stop(nothing)).left, []);
+  },
+);

@@ -28,6 +28,8 @@ export interface UnitsOptions {
   /** Where to pin; undefined when nothing can be pinned, with the reason beside it. */
   readonly pinDir: string | undefined;
   readonly whyNoPins?: string;
+  /** The host's network namespace, by its inode number; 0 for a pod's sidecar. */
+  readonly hostNetns: number;
 }
 
 /** Who gets what the probes' kernel sides have seen, and knows who has an address. */
@@ -106,7 +108,7 @@ export class Units {
   }
 
   async #start(card: HookedProbe, choice: UnitChoice): Promise<void> {
-    const { kernel, pinDir, whyNoPins } = this.#options;
+    const { kernel, pinDir, whyNoPins, hostNetns } = this.#options;
     if (pinDir === undefined || !kernel.btf) {
       const because = kernel.btf ? whyNoPins ?? "there is nowhere to pin it" : kernel.whyNoBtf;
       this.#readings.set(card.name, {
@@ -115,7 +117,8 @@ export class Units {
       });
       return;
     }
-    const probe = await RunningProbe.start(card, choice, { kernel, pinDir, readObject });
+    const surroundings = { kernel, pinDir, hostNetns, readObject };
+    const probe = await RunningProbe.start(card, choice, surroundings);
     this.#running.set(card.name, probe);
     const { outcome, adopted, hooks } = probe;
     if (outcome.state === "failed") {

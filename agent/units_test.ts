@@ -74,6 +74,7 @@ function collectWith(units: Units): Collection {
     processFile: () => undefined,
   }, {
     ofNetns: () => HOST,
+    ofCgroup: () => undefined,
     ofProcess: () => HOST,
     ofAddress: () => undefined,
     unknown: HOST,
@@ -90,7 +91,13 @@ function states(collection: Collection): Record<string, string> {
 }
 
 function unitsOf(kernel: Kernel): Units {
-  return new Units({ probes: [probe], collectors: [bad, good], kernel, pinDir: "/nonexistent" });
+  return new Units({
+    probes: [probe],
+    collectors: [bad, good],
+    kernel,
+    pinDir: "/nonexistent",
+    hostNetns: 0,
+  });
 }
 
 Deno.test("a unit that fails is said in the metrics, and hides no other", async () => {

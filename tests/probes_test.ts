@@ -193,7 +193,8 @@ everyHooked("has each of its parameters in C", async (probe) => {
   for (const [{ object }, bytes] of await objectsOf(probe)) {
     const { members } = layoutOf(bytes, `${probe.name}_parameters`);
     const fields = [...members.keys()].filter((name) => !name.startsWith("pad"));
-    const wanted: string[] = [...Object.keys(probe.parameters), ...bitmaps, "ready"];
+    const filled = ["ready", "host_netns"].filter((name) => name === "ready" || members.has(name));
+    const wanted: string[] = [...Object.keys(probe.parameters), ...bitmaps, ...filled];
     deepEqual(fields.sort(), wanted.sort(), object);
     for (const bitmap of bitmaps) equal(members.get(bitmap)?.ctype, "__u64[4]");
   }

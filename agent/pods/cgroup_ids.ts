@@ -31,6 +31,7 @@ export class CgroupIds {
   readonly #byPath = new Map<string, Known>();
   readonly #byId = new Map<bigint, Known>();
   #refused = 0;
+  #learntAt = 0;
 
   constructor(proc: string) {
     this.#proc = proc;
@@ -46,11 +47,19 @@ export class CgroupIds {
     return this.#byId.get(id)?.facts;
   }
 
+  /** What those cgroups tell that had no process when the processes were last looked at. */
+  *unused(): Iterable<CgroupFacts> {
+    for (const { facts, usedAt } of this.#byPath.values()) {
+      if (usedAt !== this.#learntAt) yield facts;
+    }
+  }
+
   /**
    * Looks up the cgroups of these processes, and forgets those that are long unused. `now` is in
    * seconds.
    */
   learn(processes: Iterable<Process>, now: number): void {
+    this.#learntAt = now;
     for (const { unified, podUid, containerId, facts } of processes) {
       if (unified === undefined || unified === "/") continue;
       if (podUid === undefined && containerId === undefined) continue;

@@ -176,6 +176,21 @@ export class Identities {
     return processes.isKernels(tgid) ? this.#self : UNKNOWN;
   }
 
+  /** The pod or container that a cgroup (a version 2 id) is of, if it is of one. */
+  identityOfCgroup(id: bigint): Identity | undefined {
+    const facts = this.#self === HOST ? this.#cgroups.facts(id) : undefined;
+    return facts === undefined ? undefined : this.#identityOfFacts(facts);
+  }
+
+  /** The pods and containers of cgroups that have no process any more, for as long as known. */
+  *pastGuests(): Iterable<Identity> {
+    if (this.#self !== HOST) return;
+    for (const facts of this.#cgroups.unused()) {
+      const identity = this.#identityOfFacts(facts);
+      if (identity !== undefined) yield identity;
+    }
+  }
+
   /** The processes of everyone, by pid ascending. */
   members(): ReadonlyMap<Identity, readonly number[]> {
     const members = new Map<Identity, number[]>();

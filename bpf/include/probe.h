@@ -94,7 +94,8 @@ static __always_inline bool take_token(struct event_limit *limit, __u32 events_p
 
 /*
  * The map of a probe's run-time parameters, and a pointer to them. The agent sets their field
- * `ready` once it has written them all.
+ * `ready` once it has written them all. It also fills in `host_netns`, where there is such a field:
+ * the number of the host's network namespace, or 0 for a pod's sidecar, which has no host.
  */
 #define PROBE_PARAMETERS(parameters_type)                                    \
 	struct {                                                             \

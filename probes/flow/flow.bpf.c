@@ -85,7 +85,11 @@ static __always_inline bool read_socket_net(struct __sk_buff *skb, struct netns_
 
 static __always_inline void count_other(const struct flow_key *flow, __u32 packets, __u32 bytes)
 {
-	struct flow_other_key key = {.netns = flow->netns, .direction = flow->direction};
+	struct flow_other_key key = {
+		.netns = flow->netns,
+		.cgroup = flow->cgroup,
+		.direction = flow->direction,
+	};
 	struct flow_other *found = others_entry(&key);
 
 	if (!found) {
@@ -107,7 +111,9 @@ static __always_inline int count_packet(struct __sk_buff *skb, __u8 direction)
 
 	if (!parameters || !parameters->ready || skb->ifindex == LOOPBACK_IFINDEX)
 		return PASS;
-	read_socket_net(skb, &key.netns);
+	/* Pods of the host's network have its namespace, and a cgroup each. */
+	if (read_socket_net(skb, &key.netns) && key.netns.inum == parameters->host_netns)
+		key.cgroup = bpf_skb_cgroup_id(skb);
 	readable = skb->protocol == bpf_htons(0x0800) ? read_ipv4(skb, &key, parameters->ports)
 						      : read_ipv6(skb, &key, parameters->ports);
 	found = readable ? flows_entry(&key) : NULL;

@@ -10,6 +10,7 @@ enum flow_direction {
 
 struct flow_key {
 	struct netns_ref netns;
+	cgroup_id cgroup; /* the socket's, in the host's namespace only: 0 elsewhere */
 	struct ip_addr remote;
 	__u32 port;     /* the server's; 0 where the parameters do not ask for it */
 	__u8 direction; /* enum flow_direction */
@@ -27,7 +28,8 @@ struct flow_traffic {
 
 struct flow_other_key {
 	struct netns_ref netns;
-	__u8 direction; /* enum flow_direction */
+	cgroup_id cgroup; /* likewise */
+	__u8 direction;   /* enum flow_direction */
 	__u8 pad[7];
 };
 
@@ -57,12 +59,13 @@ struct flow_parameters {
 	__u8 workloads;     /* likewise */
 	__u8 ports;
 	__u8 ready;
+	__u32 host_netns; /* the number of the host's namespace; 0: no cgroups are told apart */
 };
 
-_Static_assert(sizeof(struct flow_key) == 40, "flow_key must have no hidden padding");
+_Static_assert(sizeof(struct flow_key) == 48, "flow_key must have no hidden padding");
 _Static_assert(sizeof(struct flow_traffic) == 24, "flow_traffic: likewise");
-_Static_assert(sizeof(struct flow_other_key) == 24, "flow_other_key: likewise");
+_Static_assert(sizeof(struct flow_other_key) == 32, "flow_other_key: likewise");
 _Static_assert(sizeof(struct flow_other) == 16, "flow_other: likewise");
 _Static_assert(sizeof(struct flow_count_key) == 4, "flow_count_key: likewise");
 _Static_assert(sizeof(struct flow_count) == 8, "flow_count: likewise");
-_Static_assert(sizeof(struct flow_parameters) == 16, "flow_parameters: likewise");
+_Static_assert(sizeof(struct flow_parameters) == 20, "flow_parameters: likewise");

@@ -13,6 +13,11 @@
  * makes no new series; who made it, the Kubernetes API tells. `port`, on request, is the smaller
  * one of the two, the server's as a rule.
  *
+ * Pods of the host's network share its namespace, and are told apart by the cgroup (version 2) of
+ * the socket, which is that of the process that made it. What is in no pod's cgroup is the host's;
+ * so are all such pods where only cgroups of version 1 are in use, and so is what a pod has sent
+ * when metrics are asked for before its processes have been looked at, which is done each second.
+ *
  * An address that nobody used for two minutes (`idle_seconds`) makes room in the kernel's table;
  * the sums keep what it had counted. Where the table is full all the same, packets are counted by
  * pod and direction only (`flow_other_…`): no total is too small.

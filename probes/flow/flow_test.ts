@@ -11,6 +11,7 @@ const NETNS = Uint8Array.of(9, 0, 0, 0, 0, 0, 0, 0, 0x58, 0, 0, 0xf0);
 Deno.test("flow tells who it was with, which way, and by which port", async () => {
   const key = await decodeMade("flow", flows.key, {
     netns: NETNS,
+    cgroup: 7_013n,
     remote: addressBytes("2001:db8:0:0:0:0:0:7"),
     port: 443,
     direction: 2,
@@ -18,6 +19,7 @@ Deno.test("flow tells who it was with, which way, and by which port", async () =
   });
   deepEqual(key, {
     netns: { inum: 0xf0000058, cookie: 9n },
+    cgroup: 7_013n,
     remote: "2001:db8::7",
     port: 443,
     direction: "received",
@@ -26,8 +28,12 @@ Deno.test("flow tells who it was with, which way, and by which port", async () =
 });
 
 Deno.test("flow counts what it had no room for by pod and direction", async () => {
-  const key = await decodeMade("flow", others.key, { netns: NETNS, direction: 1 });
-  deepEqual(key, { netns: { inum: 0xf0000058, cookie: 9n }, direction: "sent" });
+  const key = await decodeMade("flow", others.key, { netns: NETNS, cgroup: 7n, direction: 1 });
+  deepEqual(key, {
+    netns: { inum: 0xf0000058, cookie: 9n },
+    cgroup: 7n,
+    direction: "sent",
+  });
   const value = await decodeMade("flow", others.value, { packets: 13, bytes: 2 ** 40 });
   deepEqual(value, { packets: 13, bytes: 2 ** 40 });
 });

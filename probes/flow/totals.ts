@@ -1,6 +1,6 @@
 /** What the kernel side counts, and the metrics that it is. */
 import { totals } from "@agent/probe.ts";
-import { address, bootTime, netns, oneOf, struct, total, u32 } from "@agent/schema.ts";
+import { address, bootTime, cgroupId, netns, oneOf, struct, total, u32 } from "@agent/schema.ts";
 
 const direction = oneOf({ 1: "sent", 2: "received" });
 
@@ -25,7 +25,14 @@ const LABELS = [
 
 export const flows = totals({
   map: "flows",
-  key: struct("flow_key", { netns, remote: address, port: u32, direction, protocol }),
+  key: struct("flow_key", {
+    netns,
+    cgroup: cgroupId,
+    remote: address,
+    port: u32,
+    direction,
+    protocol,
+  }),
   value: struct("flow_traffic", { packets: total, bytes: total, seen: bootTime }),
   remote: "remote",
   expires: { seen: "seen", after: "idle_seconds" },
@@ -52,7 +59,7 @@ export const flows = totals({
 
 export const others = totals({
   map: "others",
-  key: struct("flow_other_key", { netns, direction }),
+  key: struct("flow_other_key", { netns, cgroup: cgroupId, direction }),
   value: struct("flow_other", { packets: total, bytes: total }),
   metrics: {
     flow_other_packets_total: {

@@ -456,6 +456,9 @@ Deno.test("a pod of the host's network is told by its cgroup's id", async () => 
     assert.equal(n.identities.identityOf(key, 1n).kind, "host");
     assert.equal(n.identities.identityOf(key).kind, "host");
     assert.equal(n.identities.identityOfProcess(onHost.pid).uid, uid);
+    assert.equal(n.identities.identityOfCgroup(cgroup)?.uid, uid);
+    assert.equal(n.identities.identityOfCgroup(1n), undefined);
+    assert.deepEqual([...n.identities.pastGuests()], []);
     Deno.writeTextFileSync(`${container}/cgroup.procs`, `${sleeper.pid}\n`);
     await n.identities.tick();
     assert.equal(n.table.byInum(inum)?.podUid, uid);
@@ -463,6 +466,12 @@ Deno.test("a pod of the host's network is told by its cgroup's id", async () => 
     assert.deepEqual(members.map(([, pids]) => pids), [
       [onHost.pid, sleeper.pid].sort((a, b) => a - b),
     ]);
+    for (const { pid } of [onHost, sleeper]) {
+      Deno.writeTextFileSync(`${cgroups()}/cgroup.procs`, `${pid}\n`);
+    }
+    await sleep(1_100);
+    await n.identities.tick();
+    assert.deepEqual([...n.identities.pastGuests()].map((each) => each.uid), [uid]);
   } finally {
     onHost.kill("SIGKILL");
     await onHost.status;
