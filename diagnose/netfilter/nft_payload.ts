@@ -102,10 +102,10 @@ export function hasHeader(packet: Packet, protocol: string): boolean {
 
 /** Any bits of a header. */
 export function readBits(moment: Moment, layer: Layer, { offset, length }: Field): Seen {
-  if (layer === "ll" && moment.around.inDevice === undefined) return BREAK;
+  if (layer === "ll" && !framed(moment)) return BREAK;
   let value = 0n;
   let covered = 0;
-  for (const known of header(moment.packet, layer)) {
+  for (const known of header(moment, layer)) {
     const from = Math.max(offset, known.offset);
     const to = Math.min(offset + length, known.offset + known.length);
     if (from >= to) continue;
@@ -118,7 +118,14 @@ export function readBits(moment: Moment, layer: Layer, { offset, length }: Field
   return unsure("what a header of the packet has there is not known");
 }
 
-function header(packet: Packet, layer: Layer): readonly Known[] {
+/** What IP sends has no frame yet; what a bridge sends has, and what a device does. */
+function framed({ hook, around, packet }: Moment): boolean {
+  return around.inDevice !== undefined || packet.destinationMac !== undefined || hook === "egress";
+}
+
+function header({ packet, hook }: Moment, layer: Layer): readonly Known[] {
+  // At a device the frame is the next hop's, who is looked for later.
+  if (layer === "ll" && hook === "egress") return [etherType(packet)];
   if (layer === "ll") return linkHeader(packet);
   return layer === "nh" ? networkHeader(packet) : transportHeader(packet);
 }
@@ -134,8 +141,12 @@ function linkHeader(packet: Packet): readonly Known[] {
   return [
     ...destination === undefined ? [] : [known(0, 48, destination)],
     ...source === undefined ? [] : [known(48, 48, source)],
-    known(96, 16, packet.source.family === 4 ? 0x800 : 0x86dd),
+    etherType(packet),
   ];
+}
+
+function etherType({ source }: Packet): Known {
+  return known(96, 16, source.family === 4 ? 0x800 : 0x86dd);
 }
 
 function networkHeader(packet: Packet): readonly Known[] {

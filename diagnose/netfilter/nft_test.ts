@@ -203,3 +203,25 @@ Deno.test("a snapshot without a part of the rules says what was taken for empty"
     /lacks iptablesLegacy: .* is not installed; it is taken/,
   );
 });
+
+Deno.test("nft does not know the hardware addresses of a frame at the device that sends it", () => {
+  const sent = (field: string, right: string) => {
+    const own = { family: "netdev", table: "t" };
+    const match = { op: "==", left: { payload: { protocol: "ether", field } }, right };
+    const chain = { ...own, name: "c", handle: 1, type: "filter", hook: "egress", dev: "eth1" };
+    const nft = JSON.stringify({
+      nftables: [
+        { table: { family: "netdev", name: "t", handle: 1 } },
+        { chain: { ...chain, prio: 0, policy: "accept" } },
+        { rule: { ...own, chain: "c", handle: 2, expr: [{ match }, { drop: null }] } },
+      ],
+    });
+    const packet = packetOf(POD, "10.244.2.2", 80, { sourceMac: "02:00:00:00:00:01" });
+    const { inDevice: _, ...around } = AROUND;
+    return only(new Netfilter(namespaceWith({ nft })).run("egress", packet, around)).verdict;
+  };
+  assert.equal(sent("saddr", "02:00:00:00:00:01"), "unknown");
+  assert.equal(sent("daddr", "02:00:00:00:00:02"), "unknown");
+  assert.equal(sent("type", "ip"), "drop");
+  assert.equal(sent("type", "ip6"), "accept");
+});

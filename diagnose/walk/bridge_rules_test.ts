@@ -61,6 +61,13 @@ Deno.test("a bridge asks its own rules, by port and hardware address", () => {
   assert.equal(through(spoofed("02:00:00:00:00:09")), "blocked netfilter-drop request");
   const back = bridgeRules("forward", meta("oifname", "va"), { drop: null });
   assert.equal(through(back), "blocked netfilter-drop answer");
+  // Where a frame leaves, too, it has the addresses that it came with.
+  const leaving = (mac: string) =>
+    bridgeRules("postrouting", meta("oifname", "vb"), payload("ether", "saddr", mac), {
+      drop: null,
+    });
+  assert.equal(through(leaving(macOf("a", "eth0"))), "blocked netfilter-drop request");
+  assert.equal(through(leaving(macOf("b", "eth0"))), "reachable");
   const elsewhere = bridgeRules("forward", meta("oifname", "vc"), { drop: null });
   assert.equal(through(elsewhere), "reachable");
 });
