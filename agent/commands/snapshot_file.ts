@@ -96,10 +96,17 @@ export async function saveSnapshot(
 async function saveZstd(file: Deno.FsFile, pieces: AsyncIterable<string>): Promise<void> {
   using _file = file;
   await using zstd = new Zstd("--compress");
-  const writing = zstd.output.pipeTo(file.writable, { preventClose: true });
-  await Promise.all([zstd.feed(encoded(pieces)), writing]);
+  await Promise.all([zstd.feed(encoded(pieces)), writeAll(file, zstd.output)]);
   const because = await zstd.failure();
   if (because !== undefined) throw new Error(because);
+}
+
+/** Not by `pipeTo(file.writable)`: with Deno 2.9.6 it ends well and leaves the file empty. */
+async function writeAll(file: Deno.FsFile, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const chunk of chunks) {
+    let written = 0;
+    while (written < chunk.length) written += await file.write(chunk.subarray(written));
+  }
 }
 
 async function* encoded(pieces: AsyncIterable<string>): AsyncGenerator<Uint8Array> {

@@ -167,7 +167,9 @@ Deno.test("without CAP_SYS_ADMIN the rest goes on: probes, events, /metrics", as
   strictEqual(await stateOf(agent, "packetloss"), "Running");
   await lab.traffic(lab.left, "udp", lab.right.v4, 6105, 7);
   const drops = async () =>
-    (await agent.metrics()).sum("podskoop_packetloss_packets_total", { reason: "NO_SOCKET" });
+    (await agent.metrics()).sum("podskoop_packetloss_packets_total", {
+      ...{ reason: "NO_SOCKET", pod: lab.right.name },
+    });
   strictEqual(await eventually(drops, (found) => found === 7), 7);
   const segments = (await agent.metrics()).sum("podskoop_tcp_in_segs_total", {
     pod: lab.right.name,

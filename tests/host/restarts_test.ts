@@ -73,8 +73,10 @@ function descriptors(pid: number): Readonly<Record<string, number>> {
   return counts;
 }
 
+/** All but the one that the agent's statistics of programs open for a part of the time. */
 function bpfDescriptors(pid: number): readonly string[] {
-  return Object.entries(descriptors(pid)).filter(([link]) => /bpf/.test(link))
+  return Object.entries(descriptors(pid))
+    .filter(([link]) => /bpf/.test(link) && link !== "anon_inode:bpf-stats")
     .map(([link, count]) => `${count} ${link}`);
 }
 
