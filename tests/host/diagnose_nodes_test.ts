@@ -152,7 +152,7 @@ class Nodes implements AsyncDisposable {
   }
 }
 
-/** Whether this kernel has such tunnels: not all have, and a test left out would count as failed. */
+/** Whether this kernel has such tunnels. Not all have, and a test left out counts as failed. */
 function has(kind: "ipip"): boolean {
   const args = ["-n", "ip", "link", "add", "t7", "type", kind];
   return new Deno.Command("unshare", { args, stderr: "null" }).outputSync().success;
