@@ -5,6 +5,7 @@
  * @module
  */
 import type { Collector, Reading } from "./collector.ts";
+import type { Late } from "./last_readings.ts";
 import type { Sample } from "./metric.ts";
 import { AbsentError, type Outcome, outcomeOf } from "./outcome.ts";
 import { type Collection, HOST, type Owner } from "./series.ts";
@@ -15,6 +16,8 @@ export interface Place {
   readonly host: boolean;
   /** Text of a file below `/proc/PID`; an error where it could not be read. */
   readonly read: (file: string) => string | Error;
+  /** Set where it was not read in time; values of before that have an age are kept. */
+  readonly late?: Late;
 }
 
 /** The processes of one pod. */
@@ -41,6 +44,9 @@ export interface Run {
    * collection.
    */
   readonly failures: number;
+  /** Places that were not read in time, and how old the oldest values are that these show. */
+  readonly late: number;
+  readonly ageSeconds: number;
 }
 
 /** Files below `/proc/PID` that the collectors want of each namespace. */
@@ -56,25 +62,53 @@ export function collect(
   collection: Collection,
 ): Run {
   const began = performance.now();
-  collection.declare(collector.name, collector.metrics);
-  const tally = new Tally();
   const { per } = collector.source;
+  const kept = per === "netns" ? keptOwners(sources.places) : NOBODY;
+  collection.declare(collector.name, collector.metrics, kept.values());
+  const tally = new Tally();
   if (per === "node") collectNode(collector, sources, collection, tally);
-  else if (per === "netns") collectPlaces(collector, sources, collection, tally);
+  else if (per === "netns") collectPlaces(collector, sources, collection, tally, kept);
   else collectMembers(collector, sources, collection, tally);
   return {
     outcome: tally.outcome(),
     seconds: (performance.now() - began) / 1000,
     failures: tally.failures,
+    late: tally.late,
+    ageSeconds: tally.ageSeconds,
   };
+}
+
+const NOBODY: ReadonlyMap<string, Owner> = new Map();
+
+/** Owners that keep the values they had, as one of their places was not read in time. */
+function keptOwners(places: readonly Place[]): ReadonlyMap<string, Owner> {
+  const kept = new Map<string, Owner>();
+  for (const { owner, late } of places) {
+    if (late?.ageSeconds !== undefined) kept.set(owner.key, owner);
+  }
+  return kept;
 }
 
 /** Counts what worked and what did not, to tell an outcome from it. */
 class Tally {
   worked = 0;
   failures = 0;
+  late = 0;
+  /** Of the oldest values that are shown. */
+  ageSeconds = 0;
   #absent = 0;
   #why: Error | undefined;
+  #whyLate: string | undefined;
+
+  /** A place was not read in time. */
+  miss(where: string, { because, ageSeconds }: Late): void {
+    this.late++;
+    this.ageSeconds = Math.max(this.ageSeconds, ageSeconds ?? 0);
+    const shown = ageSeconds === undefined
+      ? "it has no values"
+      : `its values are ${Math.round(ageSeconds)} s old`;
+    this.#whyLate ??= `${where}: ${because}; ${shown}`;
+  }
 
   attempt(where: string, work: () => void): void {
     try {
@@ -92,6 +126,12 @@ class Tally {
   }
 
   outcome(): Outcome {
+    if (this.#whyLate !== undefined && this.failures === 0) {
+      return {
+        state: "late",
+        because: `${this.late} not read in time, the first: ${this.#whyLate}`,
+      };
+    }
     if (this.#why === undefined) return { state: "working" };
     const because = this.#why.message;
     if (this.failures > 0 && this.worked > 0) {
@@ -125,8 +165,12 @@ function collectPlaces(
   sources: Sources,
   collection: Collection,
   tally: Tally,
+  kept: ReadonlyMap<string, Owner>,
 ): void {
-  for (const { owner, host, read } of sources.places) {
+  for (const { owner, host, read, late } of sources.places) {
+    if (late !== undefined) tally.miss(placeName(owner), late);
+    // Of an owner with two places, the values kept are of both.
+    if (late !== undefined || kept.has(owner.key)) continue;
     tally.attempt(placeName(owner), () => {
       const files = textsOf(collector, read);
       const reading: Reading = host && sources.uplinks !== undefined

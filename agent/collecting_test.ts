@@ -108,6 +108,41 @@ Deno.test("a file that cannot be read anywhere makes its collector failed, with 
   deepStrictEqual(run.outcome, { state: "failed", because: "shop/cart: EIO" });
 });
 
+Deno.test("a late place keeps its owner's values, once, and the outcome says how old", () => {
+  const registry = new Registry();
+  const fresh = place(OTHER, { "net/lines": "a\n" });
+  const before = [place(POD, { "net/lines": "a\nb\n" }), fresh];
+  const first = gather(perNetns, { places: before }, registry);
+  deepStrictEqual([first.run.late, first.run.ageSeconds], [0, 0]);
+  const because = "Cannot read it: no answer in 2000 ms";
+  const late = { ...place(POD, {}), late: { because, ageSeconds: 31.2 } };
+  // Another place of the same pod was read; what is kept is of both.
+  const second = place(POD, { "net/lines": "a\nb\nc\n" });
+  const { collection, run } = gather(perNetns, { places: [second, late, fresh] }, registry);
+  deepStrictEqual(values(collection, "lines_total"), [["shop/cart", 2], ["shop/till", 1]]);
+  deepStrictEqual(run.outcome, {
+    state: "late",
+    because: `1 not read in time, the first: shop/cart: ${because}; its values are 31 s old`,
+  });
+  deepStrictEqual([run.late, run.ageSeconds, run.failures], [1, 31.2, 0]);
+});
+
+Deno.test("a late place without an age shows nothing, and hides no failure", () => {
+  const registry = new Registry();
+  gather(perNetns, { places: [place(POD, { "net/lines": "a\n" })] }, registry);
+  const late = { ...place(POD, {}), late: { because: "too slow" } };
+  const bad = place(OTHER, { "net/lines": new Error("EIO") });
+  const { collection, run } = gather(perNetns, { places: [late] }, registry);
+  deepStrictEqual(values(collection, "lines_total"), []);
+  deepStrictEqual(run.outcome, {
+    state: "late",
+    because: "1 not read in time, the first: shop/cart: too slow; it has no values",
+  });
+  const both = gather(perNetns, { places: [late, bad] }, registry);
+  deepStrictEqual(both.run.outcome, { state: "failed", because: "shop/till: EIO" });
+  deepStrictEqual([both.run.late, both.run.failures], [1, 1]);
+});
+
 Deno.test("a pod's processes are added up, and what an ended one had read stays", () => {
   const registry = new Registry();
   const read = (texts: Record<number, string | undefined>) => {

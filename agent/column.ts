@@ -153,12 +153,22 @@ export class Column {
     });
   }
 
-  /** Removes the values, for the next collection. */
-  clear(): void {
+  /** Removes the values, for the next collection, but those of `kept`; how many these are. */
+  clear(kept: readonly number[] = []): number {
+    const values = kept.map((owner) => this.#dense?.[owner] ?? this.#sparse.get(owner) ?? NaN);
+    const histograms = kept.map((owner) => this.#histograms?.get(owner));
     this.#dense?.fill(NaN, 0, this.#denseUsed);
     this.#denseUsed = 0;
     this.#sparse.clear();
     this.#histograms?.clear();
+    let count = 0;
+    for (const [index, owner] of kept.entries()) {
+      const value = values[index] ?? NaN;
+      if (!Number.isNaN(value) && this.add(owner, value)) count++;
+      const histogram = histograms[index];
+      if (histogram !== undefined && this.observe(owner, histogram)) count++;
+    }
+    return count;
   }
 
   forget(owner: number): void {

@@ -29,6 +29,21 @@ for (const dense of [true, false]) {
     deepStrictEqual(valuesOf(column), [[2, 9]]);
   });
 
+  Deno.test(`a ${kind} column keeps the values of some owners, and says how many`, () => {
+    const column = new Column([], dense);
+    for (const owner of [0, 1, 2, 3]) column.add(owner, owner + 0.5);
+    const histogram = { counts: [2, 3], sum: 7 };
+    column.observe(3, histogram);
+    strictEqual(column.clear([1, 3, 70_001]), 3);
+    const values = valuesOf(column).filter(([, value]) => !Number.isNaN(value));
+    deepStrictEqual(values, [[1, 1.5], [3, 3.5]]);
+    const found: unknown[] = [];
+    column.forEach((owner, _labels, _value, kept) => kept && found.push([owner, kept]));
+    deepStrictEqual(found, [[3, histogram]]);
+    strictEqual(column.clear(), 0);
+    deepStrictEqual(valuesOf(column), []);
+  });
+
   Deno.test(`a ${kind} column never counts backwards, and starts anew for a new owner`, () => {
     const column = new Column([], dense);
     const next = (value: number) => {

@@ -17,6 +17,8 @@ export type Outcome =
   | { readonly state: "absent"; readonly because: string }
   /** Part of it works; `because` says which part does not, and why. */
   | { readonly state: "degraded"; readonly because: string }
+  /** Part of it was not read in time, and shows what was read last; `because` says how old. */
+  | { readonly state: "late"; readonly because: string }
   /** None of it works. */
   | { readonly state: "failed"; readonly because: string };
 

@@ -21,6 +21,7 @@ import { expose } from "./exposition.ts";
 import { readNodeFile, readProcessFile, uplinks } from "./host.ts";
 import type { HttpCounts } from "./http_counts.ts";
 import { join, type Knowledge } from "./join.ts";
+import { LastReadings } from "./last_readings.ts";
 import { entriesLost, log, setLevel } from "./log.ts";
 import { type NetnsReading, readInNamespaces } from "./namespaces/reader.ts";
 import type { NamespaceVisitor } from "./namespaces/visitor.ts";
@@ -37,8 +38,8 @@ import { version } from "./version.ts";
 import type * as surface from "./surface.ts";
 
 /**
- * Milliseconds a collection may take to read files; what is late is reported as failed, not waited
- * for.
+ * Milliseconds a collection may take to read files; what is late is not waited for, and shows the
+ * values it had.
  */
 const READ_MILLISECONDS_MAX = 4_000;
 /**
@@ -86,6 +87,7 @@ export interface Parts {
 export class RunningAgent implements surface.Agent {
   readonly #parts: Parts;
   readonly #registry = new Registry();
+  readonly #lastReadings = new LastReadings();
   readonly #symbols = new Symbols();
   readonly #owners = new WeakMap<Identity, Owner>();
   readonly #started = Date.now();
@@ -236,13 +238,16 @@ export class RunningAgent implements surface.Agent {
       (namespace) => table.doubt(namespace),
     );
     const readSeconds = (performance.now() - began) / 1000;
+    const late = this.#lastReadings.note(namespaces, readings, began);
     const collection = this.#registry.begin();
     collection.declare(SELF, SELF_METRICS);
     const places = namespaces.flatMap((namespace): Place[] => {
       const reading = readings.get(namespace.inum);
       if (reading === undefined) return []; // it has gone meanwhile, which is normal
       const owner = this.#ownerOf(identities.identityOfNamespace(namespace));
-      return [{ owner, host: namespace.host, read: readerOf(reading) }];
+      const missed = late.get(namespace.inum);
+      const place = { owner, host: namespace.host, read: readerOf(reading) };
+      return [missed === undefined ? place : { ...place, late: missed }];
     });
     const sources: Sources = {
       places,

@@ -194,8 +194,8 @@ export class RunningListener {
     if (result === undefined || result.state === "gone") return;
     const key = keyOf(listened);
     const socket = result.state === "read" ? result.sight.socket ?? 0 : 0;
-    if (result.state === "failed" || socket <= 0) {
-      const because = result.state === "failed" ? result.because : errorName(socket);
+    if (result.state !== "read" || socket <= 0) {
+      const because = result.state === "read" ? errorName(socket) : result.because;
       this.#failed.set(key, { because, until: this.#now() + RETRY_MILLISECONDS });
       return;
     }

@@ -45,6 +45,19 @@ export const SELF_METRICS = {
     labels: ["unit"],
     seriesMax: 128,
   },
+  unit_late_total: {
+    type: "counter",
+    help: "Namespaces that were not read in time for a collection, which shows what was read last",
+    labels: ["unit"],
+    seriesMax: 128,
+  },
+  unit_age_seconds: {
+    type: "gauge",
+    unit: "seconds",
+    help: "Age of the oldest values of late namespaces that are shown; 0 where all are of now",
+    labels: ["unit"],
+    seriesMax: 128,
+  },
   collections_total: { type: "counter", help: "Collections made; parallel scrapes share one" },
   collection_read_seconds: {
     type: "gauge",
@@ -148,16 +161,20 @@ export interface UnitReport {
   readonly seconds: number | undefined;
   readonly series: number;
   readonly failures: number;
+  readonly late: number;
+  readonly ageSeconds: number;
 }
 
 /** Adds each unit's outcome and cost. */
 export function addUnits(collection: Collection, reports: Iterable<UnitReport>): void {
-  for (const { unit, kind, outcome, seconds, series, failures } of reports) {
+  for (const { unit, kind, outcome, seconds, series, failures, late, ageSeconds } of reports) {
     collection.add("unit_state", HOST, [unit, kind, outcome.state], 1);
     if (seconds === undefined) continue;
     collection.add("unit_collection_seconds", HOST, [unit], seconds);
     collection.add("unit_series", HOST, [unit], series);
     collection.add("unit_failures_total", HOST, [unit], failures);
+    collection.add("unit_late_total", HOST, [unit], late);
+    collection.add("unit_age_seconds", HOST, [unit], ageSeconds);
   }
 }
 

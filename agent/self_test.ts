@@ -41,6 +41,8 @@ Deno.test("a unit has one state, and a cost only while it runs", () => {
       seconds: 0.5,
       series: 3,
       failures: 0,
+      late: 11,
+      ageSeconds: 17.5,
     },
     {
       unit: "fd",
@@ -49,10 +51,14 @@ Deno.test("a unit has one state, and a cost only while it runs", () => {
       seconds: undefined,
       series: 0,
       failures: 0,
+      late: 11,
+      ageSeconds: 17.5,
     },
   ]);
   const states: (readonly string[])[] = [];
   collection.forEach("unit_state", (_owner, { values }) => states.push(values));
   deepStrictEqual(states, [["tcp", "collector", "working"], ["fd", "probe", "stopped"]]);
   strictEqual(valueOf(collection, "unit_collection_seconds"), 0.5);
+  strictEqual(valueOf(collection, "unit_late_total"), 11);
+  strictEqual(valueOf(collection, "unit_age_seconds"), 17.5);
 });

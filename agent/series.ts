@@ -102,15 +102,18 @@ export class Family {
     this.#plain = new Column([], true);
   }
 
-  /** Begins a collection. */
-  begin(collection: number): void {
+  /**
+   * Begins a collection. The owners in `late` keep the values of the one before, if the metric was
+   * in it.
+   */
+  begin(collection: number, late: readonly number[]): void {
     if (this.#collection === collection) return;
+    const kept = this.#collection === collection - 1 ? late : [];
     this.#collection = collection;
-    this.size = 0;
-    this.#plain.clear();
+    this.size = this.#plain.clear(kept);
     for (const [key, column] of this.#labelled) {
       if (column.owners === 0) this.#labelled.delete(key);
-      else column.clear();
+      else this.size += column.clear(kept);
     }
   }
 
@@ -242,15 +245,16 @@ export class Collection {
     this.#number = number;
   }
 
-  /** Makes the metrics of a unit known. */
-  declare(unit: string, metrics: Metrics): void {
+  /** Makes the metrics of a unit known. The owners in `late` keep the values they last had. */
+  declare(unit: string, metrics: Metrics, late: Iterable<Owner> = []): void {
+    const kept = Array.from(late, (owner) => this.#numberOf(owner));
     for (const [name, card] of Object.entries(metrics)) {
       let family = this.#families.get(name);
       if (family?.card !== card) {
         family = new Family(name, unit, card);
         this.#families.set(name, family);
       }
-      family.begin(this.#number);
+      family.begin(this.#number, kept);
       this.#declared.set(name, family);
     }
   }

@@ -129,3 +129,28 @@ Deno.test(
 Deno.test("adding to a metric that no unit declares names the metric", () => {
   throws(() => new Registry().begin().add("nonsense", HOST, [], 1), /metric "nonsense"/);
 });
+
+Deno.test("a late owner keeps its values, from the collection before and no earlier", () => {
+  const registry = new Registry();
+  const collect = (late: readonly Owner[], values: readonly [Owner, number][]) => {
+    const collection = registry.begin();
+    collection.declare("netdev", CARDS, late);
+    for (const [owner, value] of values) {
+      collection.add("netdev_receive_bytes_total", owner, [], value);
+      collection.add("netdev_device_bytes_total", owner, ["eth0"], value);
+    }
+    const found = ["netdev_receive_bytes_total", "netdev_device_bytes_total"].map((name) =>
+      seriesOf(collection, name).map(({ owner, value }) => [owner.key, value])
+    );
+    deepStrictEqual(collection.sizes().get("netdev"), found.flat().length);
+    deepStrictEqual(found[1]?.toSorted(), found[0]?.toSorted());
+    return found[0]?.toSorted();
+  };
+  deepStrictEqual(collect([POD], [[HOST, 2], [POD, 3]]), [["host", 2], ["pod/shop/cart", 3]]);
+  deepStrictEqual(collect([POD], [[HOST, 5]]), [["host", 5], ["pod/shop/cart", 3]]);
+  deepStrictEqual(collect([POD], [[HOST, 7]]), [["host", 7], ["pod/shop/cart", 3]]);
+  deepStrictEqual(collect([], [[POD, 11]]), [["pod/shop/cart", 11]]);
+  // Switched off for a collection: what it had is from before.
+  registry.begin();
+  deepStrictEqual(collect([POD], [[HOST, 13]]), [["host", 13]]);
+});

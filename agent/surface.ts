@@ -13,7 +13,7 @@ export interface UnitStatus {
   /**
    * The predecessor's words where it has one (`Running`, `Stopped`, `Failed`), ours beside them.
    */
-  readonly state: "Running" | "Stopped" | "Failed" | "Degraded" | "Absent";
+  readonly state: "Running" | "Stopped" | "Failed" | "Degraded" | "Late" | "Absent";
   /** Why it is not simply running. */
   readonly because?: string;
   /** The hook set in use, and the sets passed over with what each lacks. */

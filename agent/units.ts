@@ -48,6 +48,7 @@ export class Units {
   readonly #listening = new Map<string, RunningListener>();
   readonly #runs = new Map<string, Run>();
   readonly #failures = new Map<string, number>();
+  readonly #late = new Map<string, number>();
   /** A probe whose reading failed at the last collection. */
   readonly #readings = new Map<string, { outcome: Outcome; seconds: number }>();
   readonly #watching = new Watching();
@@ -194,6 +195,7 @@ export class Units {
       const run = collect(collector, sources, collection);
       this.#runs.set(collector.name, run);
       this.#note(collector.name, run.outcome, run.failures);
+      this.#late.set(collector.name, (this.#late.get(collector.name) ?? 0) + run.late);
     }
     for (const [name, probe] of this.#running) {
       if (this.#choices[name]?.metrics !== true) continue;
@@ -263,6 +265,8 @@ export class Units {
         seconds: on ? run?.seconds : undefined,
         series: sizes.get(name) ?? 0,
         failures: failures(name),
+        late: this.#late.get(name) ?? 0,
+        ageSeconds: on ? this.#runs.get(name)?.ageSeconds ?? 0 : 0,
       };
     }
     for (const { name } of this.#options.probes) {
@@ -273,6 +277,9 @@ export class Units {
         seconds: this.#readings.get(name)?.seconds,
         series: sizes.get(name) ?? 0,
         failures: failures(name),
+        // Its maps are read on the main thread, which waits for them.
+        late: 0,
+        ageSeconds: 0,
       };
     }
   }
@@ -372,6 +379,7 @@ const STATES = {
   stopped: "Stopped",
   absent: "Absent",
   degraded: "Degraded",
+  late: "Late",
   failed: "Failed",
 } as const;
 

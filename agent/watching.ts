@@ -46,23 +46,30 @@ export class Watching {
     const before = this.#before.get(name);
     const now = new Map<string, Files>();
     let failures = 0;
+    let worked = 0;
     let first: Outcome | undefined;
     for (const { netns, read } of places) {
       const key = `${netns.inum} ${netns.cookie}`;
+      const last = before?.get(key);
+      // What cannot be read for once, as it is late, is compared across the gap.
+      let next = last;
       try {
         const files = textsOf(source.files, read);
-        const last = before?.get(key);
+        next = undefined;
         const changes = last === undefined ? [] : watch?.changes(last, files) ?? [];
-        now.set(key, files);
+        next = files;
+        worked++;
         for (const change of changes) take({ ...change, at, netns });
       } catch (error) {
         const outcome = outcomeOf(error);
-        if (outcome.state !== "absent") failures++;
+        if (outcome.state === "absent") next = undefined;
+        else failures++;
         if (first?.state !== "failed") first = outcome;
       }
+      if (next !== undefined) now.set(key, next);
     }
     this.#before.set(name, now);
-    this.#outcomes.set(name, outcomeFrom(first, failures, now.size));
+    this.#outcomes.set(name, outcomeFrom(first, failures, worked));
   }
 }
 

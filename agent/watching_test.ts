@@ -62,8 +62,13 @@ Deno.test("a namespace that cannot be read hides no other, and is told", () => {
     state: "degraded",
     because: "1 not read, the first: Cannot enter it",
   });
+  deepEqual(look(watching, { 1: "18", 2: "6" }), ["GREW 9 1 13"]);
   look(watching, { 1: "5" });
   look(watching, { 1: "nonsense" });
+  equal(watching.outcome("watched")?.state, "failed");
+  deepEqual(look(watching, { 1: "7" }), []);
+  equal(watching.outcome("watched")?.state, "working");
+  look(watching, { 1: new Error("Cannot enter it") });
   equal(watching.outcome("watched")?.state, "failed");
 });
 

@@ -35,7 +35,7 @@ const WANTED = new Map(
   FIGURES.flatMap(({ name, metrics }) => metrics.map((metric) => [`podskoop_${metric}`, name])),
 );
 
-const STATES = { Running: "good", Degraded: "warn", Failed: "bad", Missing: "warn" };
+const STATES = { Running: "good", Degraded: "warn", Late: "warn", Failed: "bad", Missing: "warn" };
 
 const state = {
   token: sessionStorage.getItem("podskoop-token") ?? "",

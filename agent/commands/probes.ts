@@ -109,6 +109,7 @@ export function stateColour(state: string): Colour | undefined {
     case "running":
       return "green";
     case "degraded":
+    case "late":
       return "yellow";
     case "failed":
       return "red";

@@ -20,7 +20,11 @@ export type NetnsReading =
     /** Why a file that is there could not be read, by its name. */
     readonly errors: Readonly<Record<string, string>>;
   }
-  | { readonly error: string };
+  | {
+    readonly error: string;
+    /** Whether there was no time for it; else it cannot be read at all. */
+    readonly late: boolean;
+  };
 
 /** Paths tried for one namespace: members may end between the scan and the visit. */
 const PATHS_MAX = 4;
@@ -42,7 +46,7 @@ export function targetOf(namespace: Namespace): Target {
 /**
  * Reads `files` (paths below `/proc/PID`, such as `net/snmp`) in each of the namespaces, which are
  * alive. By inode number; a namespace that has gone meanwhile has no entry, and is told to
- * `onGone`. What takes longer than `milliseconds` has failed.
+ * `onGone`. What takes longer than `milliseconds` is late.
  */
 export async function readInNamespaces(
   visitor: NamespaceVisitor,
@@ -80,13 +84,22 @@ export async function readInNamespaces(
       readings.set(namespace.inum, { files, errors });
       continue;
     }
+    // Where the Worker hung, the main thread might hang as well.
+    if (result.state === "late") {
+      readings.set(namespace.inum, { error: result.because, late: true });
+      continue;
+    }
+    if (performance.now() > deadline) {
+      readings.set(namespace.inum, { error: `${result.because}; the time was up`, late: true });
+      continue;
+    }
     if (performance.now() > turnEnd) {
       await new Promise((resolve) => setTimeout(resolve, 0));
       turnEnd = performance.now() + TURN_MILLISECONDS_MAX;
     }
     const members = namespace.pids.map((pid) => `/proc/${pid}`);
     const reading = readThroughProcess(namespace, members, files);
-    readings.set(namespace.inum, reading ?? { error: result.because });
+    readings.set(namespace.inum, reading ?? { error: result.because, late: false });
   }
   return readings;
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setLevel } from "../log.ts";
 import type { Namespace } from "../pods/identity.ts";
 import { inumOf } from "./processes.ts";
 import { readInNamespaces, targetOf } from "./reader.ts";
@@ -74,4 +75,21 @@ Deno.test("the reader says what netlink takes where a namespace is not entered",
   assert.ok(reading !== undefined && "files" in reading);
   assert.deepEqual(Object.keys(reading.files), ["net/dev"]);
   assert.match(reading.errors["netlink/qdiscs"] ?? "", /^Cannot ask netlink in .*CAP_SYS_ADMIN/);
+});
+
+Deno.test("the reader does not look itself where the Worker hung", async () => {
+  setLevel("error");
+  const visitor = new NamespaceVisitor(new URL("data:text/javascript,self.onmessage = () => {}"));
+  try {
+    // This process is in the namespace, so that its files could be read through it.
+    const here = { ...own(), pids: [Deno.pid] };
+    for (let round = 0; round < 2; round++) {
+      const reading = (await readInNamespaces(visitor, [here], ["net/dev"], 300)).get(here.inum);
+      assert.ok(reading !== undefined && "error" in reading);
+      assert.equal(reading.late, true);
+    }
+  } finally {
+    visitor.close();
+    setLevel("info");
+  }
 });

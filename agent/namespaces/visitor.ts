@@ -26,6 +26,11 @@ export const SLICE_TARGETS_MAX = 32;
  */
 const ORDER_MILLISECONDS_MAX = 2_000;
 
+/**
+ * With less time than this no order is begun: it would cost a Worker that is merely slow.
+ */
+const ORDER_MILLISECONDS_MIN = 250;
+
 /** A namespace in which a Worker hung is not entered again for this long. */
 const SHUN_MILLISECONDS = 60_000;
 
@@ -44,11 +49,26 @@ export interface Sight {
   readonly socket?: number;
 }
 
-/** What came of a visit: what was seen, that the namespace is gone, or why it could not be read. */
+/**
+ * What came of a visit: what was seen, that the namespace is gone, that there was no time, or why
+ * it could not be read. Where a visit was late, nobody should look who must not wait.
+ */
 export type VisitResult =
   | { readonly state: "read"; readonly sight: Sight }
   | { readonly state: "gone" }
-  | { readonly state: "failed"; readonly because: string };
+  | { readonly state: "late" | "failed"; readonly because: string };
+
+/** Why an order has no answer, and whether that is so because time was up. */
+interface Unanswered {
+  readonly state: "late" | "failed";
+  readonly because: string;
+}
+
+/** A namespace that is left alone for a while. */
+interface Shunned extends Unanswered {
+  readonly cookie: bigint;
+  readonly until: number;
+}
 
 /** What to read in each namespace. */
 export interface Wanted {
@@ -65,13 +85,14 @@ const decoder = new TextDecoder();
  */
 export class NamespaceVisitor {
   #worker: Worker | undefined;
-  #settle: ((answer: Answer | string) => void) | undefined;
+  #settle: ((answer: Answer | Unanswered) => void) | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #lastId = 0;
   #lost = 0;
   #problem: string | undefined;
   #closed = false;
-  readonly #shunned = new Map<string, number>();
+  /** By inode number. */
+  readonly #shunned = new Map<number, Shunned>();
   readonly #script: URL;
 
   /** `script` is another Worker's only in tests. */
@@ -96,7 +117,7 @@ export class NamespaceVisitor {
 
   /**
    * Enters each namespace and reads; the results are in the targets' order. Whatever was not read
-   * within `milliseconds` has failed.
+   * within `milliseconds` is late, also where other callers' visits took the time.
    */
   visit(
     targets: readonly Target[],
@@ -104,17 +125,22 @@ export class NamespaceVisitor {
     milliseconds: number,
   ): Promise<readonly VisitResult[]> {
     const deadline = performance.now() + milliseconds;
-    const turn = this.#queue.then(() => this.#visitAll(targets, wanted, deadline));
+    const waiting = Promise.withResolvers<readonly VisitResult[]>();
+    const timer = setTimeout(() => waiting.resolve(targets.map(() => LATE)), milliseconds);
+    const turn = this.#queue.then(() => {
+      clearTimeout(timer);
+      return this.#visitAll(targets, wanted, deadline);
+    });
     // The next caller waits for this one's end, whatever it was; the error itself goes to this
     // caller.
     this.#queue = turn.then(() => undefined, () => undefined);
-    return turn;
+    return Promise.race([turn, waiting.promise]);
   }
 
   /** Ends the Worker. A visit under way fails. */
   close(): void {
     this.#closed = true;
-    this.#settle?.("Cannot enter network namespaces: the agent is stopping");
+    this.#settle?.(failed("Cannot enter network namespaces: the agent is stopping"));
     this.#end();
   }
 
@@ -139,13 +165,13 @@ export class NamespaceVisitor {
     let left = slice.filter((target) => !this.#isShunned(target, results));
     while (left.length > 0) {
       const milliseconds = Math.min(ORDER_MILLISECONDS_MAX, deadline - performance.now());
-      if (milliseconds <= 0) {
-        for (const target of left) results.set(target, NOT_VISITED);
+      if (milliseconds < ORDER_MILLISECONDS_MIN) {
+        for (const target of left) results.set(target, LATE);
         return;
       }
       const progress = new SharedArrayBuffer(4 * (PROGRESS_SOCKETS + left.length));
       const answer = await this.#order(left, wanted, progress, milliseconds);
-      if (typeof answer !== "string") {
+      if (!("because" in answer)) {
         this.#unpack(left, wanted, answer, results, new Int32Array(progress, 4 * PROGRESS_SOCKETS));
         return;
       }
@@ -155,29 +181,39 @@ export class NamespaceVisitor {
       const culprit = left[Atomics.load(new Int32Array(progress), 0)];
       left = left.filter((target) => target !== culprit);
       if (culprit !== undefined) {
-        results.set(culprit, { state: "failed", because: answer });
-        this.#shun(culprit);
+        results.set(culprit, answer);
+        this.#shun(culprit, answer);
       }
-      if (this.#closed || this.#lost >= WORKERS_LOST_MAX) deadline = 0;
+      if (this.#closed || this.#lost >= WORKERS_LOST_MAX) {
+        for (const target of left) results.set(target, failed(answer.because));
+        return;
+      }
     }
   }
 
   #isShunned(target: Target, results: Map<Target, VisitResult>): boolean {
-    const until = this.#shunned.get(keyOf(target));
-    if (until === undefined) return false;
-    if (until <= performance.now()) {
-      this.#shunned.delete(keyOf(target));
+    const shunned = this.#shunned.get(target.inum);
+    if (shunned === undefined) return false;
+    // Without a cookie it may be the one; to look would cost another thread.
+    const { cookie } = target;
+    if (cookie !== shunned.cookie && cookie !== 0n && shunned.cookie !== 0n) return false;
+    // With no Worker left, nobody can find out whether it still hangs.
+    if (shunned.until <= performance.now() && this.#lost < WORKERS_LOST_MAX) {
+      this.#shunned.delete(target.inum);
       return false;
     }
+    const { state } = shunned;
+    const happened = state === "late" ? "hung in it" : "was lost in it";
     const because = `Cannot read network namespace ${target.inum}: ` +
-      "a thread hung in it less than a minute ago";
-    results.set(target, { state: "failed", because });
+      `a thread ${happened}, and it is left alone for a minute`;
+    results.set(target, { state, because });
     return true;
   }
 
-  #shun(target: Target): void {
+  #shun(target: Target, why: Unanswered): void {
     // Bounded, as each entry has cost a Worker.
-    this.#shunned.set(keyOf(target), performance.now() + SHUN_MILLISECONDS);
+    const { inum, cookie } = target;
+    this.#shunned.set(inum, { ...why, cookie, until: performance.now() + SHUN_MILLISECONDS });
   }
 
   #order(
@@ -185,9 +221,9 @@ export class NamespaceVisitor {
     { files, interfaces, listening }: Wanted,
     progress: SharedArrayBuffer,
     milliseconds: number,
-  ): Promise<Answer | string> {
+  ): Promise<Answer | Unanswered> {
     if (this.#closed || this.#lost >= WORKERS_LOST_MAX) {
-      return Promise.resolve("Cannot enter network namespaces: no Worker is running");
+      return Promise.resolve(failed("Cannot enter network namespaces: no Worker is running"));
     }
     const worker = this.#worker ?? this.#start();
     const id = ++this.#lastId;
@@ -200,11 +236,13 @@ export class NamespaceVisitor {
           timer = setTimeout(onTime, milliseconds);
           return;
         }
-        this.#giveUp(`Cannot read network namespaces: no answer in ${Math.round(milliseconds)} ms`);
+        const because = "Cannot read network namespaces: " +
+          `no answer in ${Math.round(milliseconds)} ms`;
+        this.#giveUp({ state: "late", because });
       };
       let timer = setTimeout(onTime, milliseconds);
       this.#settle = (answer) => {
-        if (typeof answer !== "string" && answer.id !== id) return;
+        if ("id" in answer && answer.id !== id) return;
         clearTimeout(timer);
         this.#settle = undefined;
         resolve(answer);
@@ -218,12 +256,13 @@ export class NamespaceVisitor {
     worker.onmessage = ({ data }: MessageEvent<Answer>) => {
       if (worker !== this.#worker) return;
       this.#settle?.(data);
-      if (data.lost !== undefined) this.#giveUp(data.lost);
+      if (data.lost !== undefined) this.#giveUp(failed(data.lost));
     };
     worker.onerror = (event) => {
       event.preventDefault();
       if (worker === this.#worker) {
-        this.#giveUp(`Cannot enter network namespaces: the Worker died: ${event.message}`);
+        const because = `Cannot enter network namespaces: the Worker died: ${event.message}`;
+        this.#giveUp(failed(because));
       }
     };
     this.#worker = worker;
@@ -231,12 +270,12 @@ export class NamespaceVisitor {
   }
 
   /** The Worker is of no use any more; the next order starts another. */
-  #giveUp(because: string): void {
+  #giveUp(why: Unanswered): void {
     this.#lost++;
-    this.#problem = because;
-    log.warn(because, { workers_lost: this.#lost });
+    this.#problem = why.because;
+    log.warn(why.because, { workers_lost: this.#lost });
     this.#end();
-    this.#settle?.(because);
+    this.#settle?.(why);
   }
 
   #end(): void {
@@ -286,11 +325,16 @@ export class NamespaceVisitor {
   }
 }
 
-const NOT_VISITED = {
-  state: "failed",
+const LATE = {
+  state: "late",
   because: "Cannot read the network namespace: the time for it was up",
 } as const;
 
-function keyOf({ inum, cookie }: Target): string {
-  return `${inum}/${cookie}`;
+const NOT_VISITED = {
+  state: "failed",
+  because: "Cannot read the network namespace: the Worker says nothing of it",
+} as const;
+
+function failed(because: string): Unanswered {
+  return { state: "failed", because };
 }

@@ -86,8 +86,59 @@ Deno.test("a Worker that cannot return is replaced, eight times and no more", as
   }
 });
 
+/** A Worker that never answers. */
+const SILENT = new URL("data:text/javascript,self.onmessage = () => {}");
+
+Deno.test("a visit that hangs is late, and so is one that had to wait for it", async () => {
+  setLevel("error");
+  const visitor = new NamespaceVisitor(SILENT);
+  try {
+    const hanging = visitor.visit([target], wanted, 1500);
+    const waiting = visitor.visit([target, target], wanted, 300);
+    const first = await Promise.race([hanging, waiting]);
+    assert.deepEqual(first.map(({ state }) => state), ["late", "late"]);
+    const [result] = await hanging;
+    assert.ok(result?.state === "late");
+    assert.match(result.because, /no answer in \d+ ms/);
+    // Left alone from now on, and still no failure.
+    for (const cookie of [0n, 7n]) {
+      const [again] = await visitor.visit([{ ...target, cookie }], wanted, 4000);
+      assert.ok(again?.state === "late");
+      assert.match(again.because, /a thread hung in it/);
+    }
+    assert.equal(visitor.lost, 1);
+  } finally {
+    visitor.close();
+    setLevel("info");
+  }
+});
+
+Deno.test("a visit with too little time for an order is late, and costs no Worker", async () => {
+  const visitor = new NamespaceVisitor(SILENT);
+  const [result] = await visitor.visit([target], wanted, 100);
+  assert.equal(result?.state, "late");
+  assert.equal(visitor.lost, 0);
+  visitor.close();
+});
+
+Deno.test("a Worker that dies has failed, and is not late", async () => {
+  setLevel("error");
+  const dies = 'data:text/javascript,self.onmessage = () => { throw new Error("torn") }';
+  const visitor = new NamespaceVisitor(new URL(dies));
+  try {
+    for (const said of [/died.*torn/, /was lost in it/]) {
+      const [result] = await visitor.visit([target], wanted, 4000);
+      assert.ok(result?.state === "failed");
+      assert.match(result.because, said);
+    }
+  } finally {
+    visitor.close();
+    setLevel("info");
+  }
+});
+
 Deno.test("a visit fails when its visitor is closed in the middle", async () => {
-  const visitor = new NamespaceVisitor(new URL("data:text/javascript,self.onmessage = () => {}"));
+  const visitor = new NamespaceVisitor(SILENT);
   const visit = visitor.visit([target], wanted, 4000);
   await Promise.resolve();
   visitor.close();

@@ -459,9 +459,15 @@ export class NamespaceTable {
       entry.doubted = true;
       return;
     }
+    const { formerly } = entry;
+    if (result.state === "late" && entry.pending && formerly !== undefined) {
+      // It is taken for the one that had the number, and doubted until a visit can tell.
+      this.#identify(entry, formerly.cookie).doubted = true;
+      return;
+    }
     const cookie = result.state === "read" ? result.sight.cookie : 0n;
     const settled = entry.pending || entry.cookie === 0n ? this.#identify(entry, cookie) : entry;
-    if (result.state === "failed") return;
+    if (result.state !== "read") return;
     this.#generation++;
     const { interfaces = [] } = result.sight;
     settled.view = { ...settled.view, cookie: settled.cookie, interfaces };

@@ -111,6 +111,30 @@ Deno.test("a namespace whose processes were all replaced goes on", async () => {
   assert.deepEqual(n.table.gone(), []);
 });
 
+Deno.test("a number that is in doubt, and not visited in time, stays whose it was", async () => {
+  using n = node();
+  n.proc.put(17, { comm: "old", netns: 20 });
+  n.visitor.there.set(20, { cookie: 7n });
+  await n.table.tick();
+  n.proc.remove(17);
+  n.proc.put(19, { comm: "new", netns: 20 });
+  n.visitor.there.set(20, { cookie: 8n });
+  n.visitor.late.add(20);
+  for (let round = 0; round < 3; round++) {
+    n.clock.now += 1;
+    await n.table.tick();
+    assert.equal(n.table.byInum(20)?.cookie, 7n);
+    assert.deepEqual(n.table.alive().map(({ cookie }) => cookie), [1n, 7n]);
+  }
+  assert.equal(n.table.counts.reused, 0);
+  n.visitor.late.delete(20);
+  n.clock.now += 1;
+  await n.table.tick();
+  assert.equal(n.table.byInum(20)?.cookie, 8n);
+  assert.equal(n.table.lookup({ inum: 20, cookie: 7n })?.first?.comm, "old");
+  assert.equal(n.table.counts.reused, 1);
+});
+
 Deno.test("a cookie counts only for what is still there after the visit", async () => {
   using n = node();
   n.proc.put(17, { comm: "short", netns: 20 });

@@ -65,7 +65,7 @@ export const eventsShape = v.strictObject({
 
 const unit = {
   name: v.string(),
-  state: v.picklist(["Running", "Stopped", "Failed", "Degraded", "Absent"]),
+  state: v.picklist(["Running", "Stopped", "Failed", "Degraded", "Late", "Absent"]),
   because: v.exactOptional(v.string()),
   hooks: v.exactOptional(v.string()),
   passedOver: v.exactOptional(

@@ -73,7 +73,7 @@ export function statusRoute(agent: Pick<Agent, "status">): Hono {
 function flat(status: Status): Readonly<Record<string, boolean>> {
   const running = new Set(
     [...status.inuse_probes.event, ...status.inuse_probes.metrics]
-      .filter(({ state }) => state === "Running" || state === "Degraded")
+      .filter(({ state }) => state === "Running" || state === "Degraded" || state === "Late")
       .map(({ name }) => name),
   );
   return Object.fromEntries(
