@@ -92,7 +92,7 @@ function madeNamespace(
     listeners: (made.listeners ?? []).map(madeListener),
     sysctls: { ...made.sysctls },
     ...{ iptablesLegacy: "", ip6tablesLegacy: "", iptablesNft: "", ip6tablesNft: "" },
-    ...{ nft: "", ipset: "", ipvs: "" },
+    ...{ nft: "", ipset: "", ipvs: "", xfrm: { policies: 0, states: 0 } },
     missing: [],
     ...made.more,
   };

@@ -391,6 +391,29 @@ function cgroup(): readonly Check[] {
   }];
 }
 
+/** Options of `-m policy` that tell states apart; where there are none, they do not matter. */
+const OF_STATES = ["--strict", "--reqid", "--spi", "--proto", "--mode", "--next"];
+const OF_TUNNELS = ["--tunnel-src", "--tunnel-dst"];
+
+/** What comes has passed IPsec by a state, what leaves will by a policy (`xt_policy.c`). */
+function policy(options: readonly Option[]): readonly (Check | undefined)[] {
+  const known = ["--dir", "--pol", ...OF_STATES, ...OF_TUNNELS];
+  const value = (name: string) => options.find((option) => option.name === name)?.values[0];
+  const [direction, kind] = [value("--dir"), value("--pol")];
+  if (direction !== "in" && direction !== "out") return [undefined];
+  if (kind !== "none" && kind !== "ipsec") return [undefined];
+  if (!options.every(({ name }) => known.includes(name))) return [undefined];
+  return [({ around: { xfrm } }) => {
+    const count = direction === "in" ? xfrm?.states : xfrm?.policies;
+    if (count === 0) return kind === "none";
+    return unknown(
+      count === undefined
+        ? "IPsec is not in the snapshot"
+        : "whether IPsec takes the packet is not known",
+    );
+  }];
+}
+
 /** Packets that are asked about have no headers but IPv6's own; `!` does not turn that round. */
 const NEVER: Matcher = () => [() => false];
 
@@ -487,5 +510,6 @@ const MATCHERS: Readonly<Record<string, Matcher>> = {
   helper: announced,
   cgroup,
   ipv6header: headers,
+  policy,
   ...{ frag: NEVER, dst: NEVER, hbh: NEVER, rt: NEVER, mh: NEVER, ah: NEVER, esp: NEVER },
 };

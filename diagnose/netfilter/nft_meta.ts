@@ -53,6 +53,16 @@ function unseen(because: string): Key {
   return key("number", () => unsure(because));
 }
 
+/** Whether the packet came by a state of IPsec. */
+const SECURED = key("number", ({ around: { xfrm } }) => {
+  if (xfrm?.states === 0) return one(false);
+  return unsure(
+    xfrm === undefined
+      ? "IPsec is not in the snapshot"
+      : "whether IPsec takes the packet is not known",
+  );
+});
+
 const CLOCK = unseen("the time at which the packet comes is not known");
 
 const KEYS: Readonly<Record<string, Key>> = {
@@ -88,8 +98,8 @@ const KEYS: Readonly<Record<string, Key>> = {
   hour: CLOCK,
   cpu: unseen("the processor that takes the packet is not known"),
   cgroup: unseen("the sender's control group is not known"),
-  ipsec: unseen("IPsec is not in the snapshot"),
-  secpath: unseen("IPsec is not in the snapshot"),
+  ipsec: SECURED,
+  secpath: SECURED,
   priority: unseen("the packet's priority is not known"),
   rtclassid: unseen("the realm of the packet's route is not known"),
 };

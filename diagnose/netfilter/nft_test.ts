@@ -225,3 +225,24 @@ Deno.test("nft does not know the hardware addresses of a frame at the device tha
   assert.equal(sent("type", "ip"), "drop");
   assert.equal(sent("type", "ip6"), "accept");
 });
+
+Deno.test("nft knows that nothing came by IPsec where there is none", () => {
+  const said = (right: boolean, xfrm?: { policies: number; states: number }) => {
+    const expr = [{ match: { op: "==", left: { meta: { key: "ipsec" } }, right } }, { drop: null }];
+    const chain = { family: "inet", table: "t", name: "c", handle: 1, type: "filter" };
+    const nft = JSON.stringify({
+      nftables: [
+        { table: { family: "inet", name: "t", handle: 1 } },
+        { chain: { ...chain, hook: "forward", prio: 0, policy: "accept" } },
+        { rule: { family: "inet", table: "t", chain: "c", handle: 2, expr } },
+      ],
+    });
+    const around = { ...AROUND, ...(xfrm === undefined ? {} : { xfrm }) };
+    const packet = packetOf(POD, "10.244.2.2", 80);
+    return only(new Netfilter(namespaceWith({ nft })).run("forward", packet, around)).verdict;
+  };
+  const none = { policies: 4, states: 0 };
+  assert.deepEqual([said(false, none), said(true, none)], ["drop", "accept"]);
+  assert.equal(said(true, { policies: 4, states: 1 }), "unknown");
+  assert.equal(said(true), "unknown");
+});

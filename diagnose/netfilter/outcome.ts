@@ -35,6 +35,8 @@ export interface Surroundings {
   readonly bridgePortOut?: string;
   /** When it is, since 1970; absent where that is not known. */
   readonly seconds?: number;
+  /** How many policies and states of IPsec there are; absent where that is not known. */
+  readonly xfrm?: { readonly policies: number; readonly states: number };
   device(name: string): DeviceFacts | undefined;
   /**
    * The kind of the address by the routing tables: `local`, `unicast`, `broadcast`, `multicast`,

@@ -26,6 +26,7 @@ import {
 import type { Link, Part, Parts } from "./parts.ts";
 import { EnterError, type Place } from "./place.ts";
 import { sysctlPaths } from "./sysctls.ts";
+import { mayHaveXfrm } from "./xfrm.ts";
 
 /** Namespaces that are being asked at once; what runs at once is bounded besides. */
 const NAMESPACES_AT_ONCE = 8;
@@ -160,6 +161,7 @@ class Inquiry {
     ]);
     this.#file("ipvs", "thread-self/net/ip_vs");
     this.#sysctls();
+    this.#xfrm();
     this.#names("resolvConf", "etc/resolv.conf", resolvLine);
     this.#names("hosts", "etc/hosts", hostsLine);
     return this;
@@ -365,6 +367,15 @@ class Inquiry {
     if (worst !== undefined && typeof worst === "number") {
       this.#lacks(part, `Cannot read "${path}" of a process there: ${errorName(worst)}`);
     } else if (this.pids.length > 0) this.parts[part] = "";
+  }
+
+  /** Where nobody has set any up, to ask would load a module. */
+  #xfrm(): void {
+    const [sockets = -ENOENT] = this.place.files(["thread-self/net/netlink"]);
+    const none = typeof sockets === "string" && !mayHaveXfrm(sockets);
+    const counts = none ? { policies: 0, states: 0 } : this.place.xfrm();
+    if (typeof counts !== "number") this.parts.xfrm = counts;
+    else this.#lacks("xfrm", `Cannot count the policies of IPsec: ${errorName(counts)}`);
   }
 
   #sysctls(): void {

@@ -54,6 +54,7 @@ function place(broken: Readonly<Record<string, Ran>> = {}): Place & { ran: strin
     ran,
     inum: 7,
     close() {},
+    xfrm: () => ({ policies: 3, states: 2 }),
     fileOf: (pid, path) => FILES[`${pid} ${path}`] ?? -ENOENT,
     ids: (others) => new Map(others.map(({ inum }) => [inum, 0])),
     files: (paths) =>
@@ -104,6 +105,7 @@ Deno.test("a snapshot reads back, packed or not, with every part", async () => {
   assert.equal(only?.iptablesLegacy, "*filter\nCOMMIT\n");
   assert.equal(only?.nft, capture("nft"));
   assert.deepEqual(only?.conntrack, { count: 17, max: 262_144 });
+  assert.deepEqual(only?.xfrm, { policies: 3, states: 2 });
   assert.deepEqual(only?.missing.map(({ part, because }) => `${part}: ${because}`), [
     'ip6tablesLegacy: Cannot read "/proc/net/ip6_tables_names": EPERM',
   ]);
@@ -130,6 +132,23 @@ Deno.test("a part that fails is missing with its reason, and takes no other with
   const ipset = only?.missing.find(({ part }) => part === "ipset");
   assert.equal(ipset?.remedy, "Install the package ipset (Debian's name)");
   assert.equal(only?.routes?.length, 21);
+});
+
+Deno.test("a namespace is not asked for IPsec where nobody can have set any up", async () => {
+  const of = async (netlink: string | number) => {
+    const at = place();
+    const files = (paths: readonly string[]) =>
+      paths.map((path) => path.endsWith("net/netlink") ? netlink : -ENOENT);
+    const text = await textOf(subject({ ...at, files, xfrm: () => -EPERM }));
+    const [only] = readSnapshot(new TextEncoder().encode(text)).namespaces;
+    return only?.xfrm ?? only?.missing.find(({ part }) => part === "xfrm")?.because;
+  };
+  const head =
+    "sk               Eth Pid        Groups   Rmem\n00000000d0b4a2cc 0   6          0 0\n";
+  const denied = "Cannot count the policies of IPsec: EPERM";
+  assert.deepEqual(await of(head), { policies: 0, states: 0 });
+  assert.equal(await of(`${head}00000000a7e5a9f1 6   0          00000000 0\n`), denied);
+  assert.equal(await of(-ENOENT), denied);
 });
 
 Deno.test("a namespace that cannot be entered says so, and the next one is whole", async () => {

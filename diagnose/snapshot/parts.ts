@@ -193,6 +193,9 @@ export const listenerShape = v.strictObject({
 /** How full the table of connections is, and what it may hold. */
 const conntrackShape = v.strictObject({ count: number, max: number });
 
+/** How many policies and states of IPsec there are. */
+const xfrmShape = v.strictObject({ policies: number, states: number });
+
 /** Every part of a namespace; what is absent is in `missing`, or is of what is not there. */
 export const partShapes = {
   links: v.array(linkShape),
@@ -207,6 +210,7 @@ export const partShapes = {
   programs: v.array(programShape),
   listeners: v.array(listenerShape),
   conntrack: conntrackShape,
+  xfrm: xfrmShape,
   /** By path below `/proc/sys`: `net/ipv4/conf/eth0/rp_filter`. What the kernel lacks is absent. */
   sysctls: v.record(text, text),
   /** Texts exactly as the tools wrote them. */

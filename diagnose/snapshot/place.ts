@@ -15,6 +15,8 @@ import {
   readTextBelow,
 } from "../../agent/namespaces/libc.ts";
 import { namespaceIds } from "./nsid.ts";
+import type { Parts } from "./parts.ts";
+import { countXfrm } from "./xfrm.ts";
 
 /** A command may take so long, and write so much; then it is ended. */
 export const COMMAND_MILLISECONDS = 10_000;
@@ -35,6 +37,8 @@ export interface Place {
   files(paths: readonly string[]): readonly (string | number)[];
   /** The first bytes of a file as a process sees it, in its own root; a number is an errno. */
   fileOf(pid: number, path: string, bytesMax: number): string | number;
+  /** How much IPsec there is; a number is an errno. */
+  xfrm(): NonNullable<Parts["xfrm"]> | number;
   /** The numbers that this namespace has for others, by their inode numbers. */
   ids(others: readonly Place[]): ReadonlyMap<number, number>;
   readonly inum: number;
@@ -96,6 +100,10 @@ class Namespace implements OwnPlace {
       place instanceof Namespace ? [[place.inum, place.descriptor] as const] : []
     );
     return this.inside(() => namespaceIds(descriptors));
+  }
+
+  xfrm(): NonNullable<Parts["xfrm"]> | number {
+    return this.inside(countXfrm);
   }
 
   async run(program: string, args: readonly string[], input?: string): Promise<Ran> {

@@ -259,6 +259,31 @@ Deno.test("diagnose looks for an answer's connection in the answer's zone", () =
 
 const PAIR = "10.0.0.2 10.0.1.2 80";
 
+Deno.test("diagnose names IPsec where there is any, and decides rules about it where not", () => {
+  const asks = (xfrm: { policies: number; states: number }, direction: string, kind: string) => {
+    const rule = `-A FORWARD -i va -m policy --dir ${direction} --pol ${kind} -j DROP`;
+    const text = ["*filter", ":FORWARD ACCEPT [0:0]", rule, "COMMIT", ""].join("\n");
+    return diagnose([pair({ n: { more: { iptablesLegacy: text, xfrm } } })], asked(PAIR));
+  };
+  const none = { policies: 0, states: 0 };
+  for (const direction of ["in", "out"]) {
+    assert.equal(short(asks(none, direction, "none")), "blocked n netfilter-drop");
+    assert.equal(short(asks(none, direction, "ipsec")), "reachable");
+    assert.equal(short(asks(none, direction, "ipsec --strict --reqid 4")), "reachable");
+    assert.deepEqual(asks(none, direction, "ipsec").ways[0]?.request.trail.assumptions, []);
+  }
+  const some = { policies: 3, states: 0 };
+  assert.equal(short(asks(some, "in", "none")), "blocked n netfilter-drop");
+  assert.equal(short(asks(some, "out", "none")), "unknown n netfilter-unknown");
+  assert.equal(
+    short(asks({ policies: 0, states: 2 }, "in", "ipsec")),
+    "unknown n netfilter-unknown",
+  );
+  assert.deepEqual(asks(some, "in", "ipsec").ways[0]?.request.trail.assumptions, [
+    "none of the 3 policies of IPsec in netns n holds for it",
+  ]);
+});
+
 Deno.test("diagnose asks for a neighbour in the tunnel, where rules may stop the answer", () => {
   const text = ["*filter", ":INPUT ACCEPT [0:0]", ":FORWARD ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]"];
   const asks = {

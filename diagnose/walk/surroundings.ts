@@ -25,9 +25,10 @@ export interface Between {
 /** What rules of a namespace may ask. */
 export function surroundings(namespace: Namespace, between: Between): Surroundings {
   const { in: from, out, portIn, portOut, nextHop } = between;
-  const { seconds } = namespace;
+  const { seconds, snapshot: { xfrm } } = namespace;
   return {
     ...(seconds === undefined ? {} : { seconds }),
+    ...(xfrm === undefined ? {} : { xfrm }),
     ...(from === undefined ? {} : { inDevice: from }),
     ...(out === undefined ? {} : { outDevice: out }),
     ...(portIn === undefined ? {} : { bridgePortIn: portIn }),

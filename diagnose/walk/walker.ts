@@ -205,6 +205,7 @@ export class Walker {
       const next = assuming(
         ruleSteps({ ...trail, chance }, namespace, hook, packet, outcome),
         ...outcome.assumptions,
+        ...ofIpsec(namespace, hook),
       );
       if (outcome.verdict === "accept" && missing !== undefined) {
         return this.#end("unknown", next, packet, missing);
@@ -754,6 +755,16 @@ function unknownRules(namespace: Namespace, packet: Packet): Cause | undefined {
     if (because !== undefined) return lacking(namespace, part, because);
   }
   return undefined;
+}
+
+/** What a policy asks for is not recorded, only that there is one; it is asked at these hooks. */
+function ofIpsec(namespace: Namespace, hook: Hook): string[] {
+  const { policies } = namespace.snapshot.xfrm ?? { policies: 0 };
+  if (policies === 0 || hook !== "postrouting" && hook !== "input") return [];
+  const many = policies === 1 ? "the policy" : `none of the ${policies} policies`;
+  return [
+    `${many} of IPsec in ${namespace.label} ${policies === 1 ? "does not hold" : "holds"} for it`,
+  ];
 }
 
 function tooLong(

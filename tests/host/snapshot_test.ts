@@ -168,6 +168,31 @@ Deno.test("collect has what the kernel's own tools say, hostile names as they ar
   }
 });
 
+Deno.test("collect counts what ip says that there is of IPsec", async () => {
+  await using lab = await Lab.create();
+  const { name } = lab.left;
+  const counted = async () => {
+    const [now] = (await collected("--local", "--netns", name)).namespaces;
+    assert.deepEqual(now?.missing, []);
+    return now?.xfrm;
+  };
+  assert.deepEqual(await counted(), { policies: 0, states: 0 });
+  const xfrm = (...args: string[]) => run("ip", "-n", name, "xfrm", ...args);
+  for (const [at, direction] of ["in", "out", "out", "fwd", "in"].entries()) {
+    const ends = ["src", `10.1.${at}.0/24`, "dst", "10.2.0.0/24", "dir", direction];
+    await xfrm("policy", "add", ...ends, "action", "block");
+  }
+  // States that wait for their keys: what ESP needs is not in every kernel.
+  await lab.inside(name, "sysctl", "-qw", "net.core.xfrm_acq_expires=300");
+  for (const id of ["1", "2", "3"]) {
+    const ends = ["src", "10.9.0.1", "dst", "10.9.0.2", "proto", "esp", "reqid", id];
+    await xfrm("state", "allocspi", ...ends, "mode", "transport", "min", "256", "max", "512");
+  }
+  assert.deepEqual(await counted(), { policies: 5, states: 3 });
+  assert.match(await xfrm("policy", "count"), /IN\s+2 OUT 2 FWD 1/);
+  assert.match(await xfrm("state", "count"), /SAD count 3/);
+});
+
 Deno.test("GET /snapshot gives the same through the agent, only over the socket", async () => {
   await using lab = await Lab.create();
   await using agent = await AgentUnderTest.start();

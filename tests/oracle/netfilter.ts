@@ -87,6 +87,7 @@ function isLocal(address: Address): boolean {
 
 const ROUTER_SEES: Omit<Surroundings, "inDevice" | "outDevice"> = {
   seconds: Date.now() / 1_000,
+  xfrm: { policies: 0, states: 0 },
   device: (name) => ({
     index: ["lo", "r1", "r0"].indexOf(name) + 1,
     group: 0,
