@@ -226,7 +226,7 @@ class Writer {
     if (bytes === undefined) {
       const [namespace, pod] = [escapeLabel(owner.namespace), escapeLabel(owner.pod)];
       const own = ownerText(this.#names, this.#node, namespace, pod);
-      const more = this.#additional?.of(owner.labels, this.#taken) ?? [];
+      const more = this.#additional?.of(owner, this.#taken) ?? [];
       bytes = bytesOf(
         own + more.map(([name, value]) => `,${name}="${escapeLabel(value)}"`).join(""),
       );

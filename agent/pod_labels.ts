@@ -1,5 +1,6 @@
 /**
- * Labels of metrics from labels of pods: `app=${labels:app}`, as the predecessor writes them.
+ * Labels of metrics from labels of pods: `app=${labels:app}`, as the predecessor writes them; and
+ * from what made a pod: `workload=${workload}`.
  *
  * @module
  */
@@ -20,6 +21,16 @@ const OTHER = "other";
 const RESERVED =
   /^(__.*|le|quantile|node|namespace|pod|k8s_(node|namespace|pod)|target_(node|namespace|pod))$/;
 
+/** Stands among the keys for what made the pod; no label of a pod has such a key. */
+const WORKLOAD = "${workload}";
+
+/** What labels are made of. */
+export interface Labelled {
+  readonly labels?: Readonly<Record<string, string>>;
+  /** `Deployment/web`. */
+  readonly workload?: string;
+}
+
 /** One entry. */
 export interface AdditionalLabel {
   readonly name: string;
@@ -36,12 +47,17 @@ export function parseAdditionalLabel(entry: string): AdditionalLabel | string {
     return `"${name}" is no name of a label: letters, digits and '_' are allowed`;
   }
   if (RESERVED.test(name)) return `the label "${name}" has a meaning already: call it another name`;
-  const parts = template.split(/\$\{labels:([^{}]*)\}/);
+  const parts = template.split(/\$\{labels:([^{}]*)\}|(\$\{workload\})/)
+    .filter((part) => part !== undefined);
   const texts = parts.filter((_, index) => index % 2 === 0);
   const keys = parts.filter((_, index) => index % 2 === 1);
-  if (keys.length === 0) return `"${template}" names no label of a pod: write \${labels:KEY}`;
+  if (keys.length === 0) {
+    return `"${template}" names no label of a pod: write \${labels:KEY} or \${workload}`;
+  }
   const odd = texts.find((text) => text.includes("${"));
-  if (odd !== undefined) return `"${odd}" is not understood: only \${labels:KEY} is`;
+  if (odd !== undefined) {
+    return `"${odd}" is not understood: only \${labels:KEY} and \${workload} are`;
+  }
   return { name, texts, keys };
 }
 
@@ -79,15 +95,15 @@ export class AdditionalLabels {
    * left out.
    */
   of(
-    labels: Readonly<Record<string, string>> | undefined,
+    { labels = {}, workload }: Labelled,
     taken: readonly string[] = [],
   ): readonly (readonly [name: string, value: string])[] {
-    if (labels === undefined) return [];
+    const own = (key: string) =>
+      key === WORKLOAD ? workload : Object.hasOwn(labels, key) ? labels[key] : undefined;
     return this.#labels.flatMap(({ name, texts, keys }) => {
-      if (taken.includes(name) || !keys.some((key) => Object.hasOwn(labels, key))) return [];
-      const own = (key: string | undefined) =>
-        key !== undefined && Object.hasOwn(labels, key) ? labels[key] ?? "" : "";
-      const value = texts.map((text, index) => text + own(keys[index])).join("");
+      const values = keys.map(own);
+      if (taken.includes(name) || values.every((value) => value === undefined)) return [];
+      const value = texts.map((text, index) => text + (values[index] ?? "")).join("");
       return [[name, this.#bounded(name, value.slice(0, VALUE_LENGTH_MAX))] as const];
     });
   }

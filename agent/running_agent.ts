@@ -316,9 +316,12 @@ export class RunningAgent implements surface.Agent {
     if (identity.kind === "host") return HOST;
     const cached = this.#owners.get(identity);
     if (cached !== undefined) return cached;
-    const { namespace, name } = identity;
-    const labels = identity.labels === undefined ? {} : { labels: identity.labels };
-    const owner = { key: keyOf(namespace, name), namespace, pod: name, ...labels };
+    const { namespace, name, labels, workload } = identity;
+    const owner = {
+      ...{ key: keyOf(namespace, name), namespace, pod: name },
+      ...(labels === undefined ? {} : { labels }),
+      ...(workload === undefined ? {} : { workload }),
+    };
     this.#owners.set(identity, owner);
     return owner;
   }

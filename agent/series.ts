@@ -29,6 +29,8 @@ export interface Owner {
   readonly pod: string;
   /** Labels of the pod. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** What made the pod: `Deployment/web`. */
+  readonly workload?: string;
 }
 
 /** The owner of the node's own figures. */

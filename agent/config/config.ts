@@ -56,7 +56,7 @@ export interface Config {
   readonly metrics: {
     /** What a bare `/metrics` serves. */
     readonly names: readonly NameSet[];
-    /** `app=${labels:app}`: labels of every series of a pod, from the pod's own. */
+    /** `app=${labels:app}`: labels of every series of a pod, from its own, or its workload. */
     readonly additionalLabels: readonly string[];
   };
   readonly events: {

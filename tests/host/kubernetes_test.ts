@@ -69,7 +69,7 @@ Deno.test("both ends of an event have the names that the Kubernetes API gives", 
   fake.put(NODES, madeNode("node-b", "192.0.2.2"));
   const config = `
 kubernetes: { scope: cluster, kubeconfig: "${fake.kubeconfig()}" }
-metrics: { additionalLabels: ["app=\${labels:app}"] }
+metrics: { additionalLabels: ["app=\${labels:app}", "workload=\${workload}"] }
 probes: { tcpreset: true, flow: { metrics: true, workloads: true } }
 `;
   await using agent = await AgentUnderTest.start({ config });
@@ -102,7 +102,8 @@ probes: { tcpreset: true, flow: { metrics: true, workloads: true } }
   const service = { remote_kind: "service", remote_namespace: "shop", remote_name: "six" };
   for (const [remote, packets] of [[far, 7], [service, 11]] as const) {
     for (const direction of ["sent", "received"]) {
-      const wanted = { namespace: "shop", pod: "web-1", protocol: "tcp", direction, ...remote };
+      const near = { namespace: "shop", pod: "web-1", workload: DEPLOYMENT };
+      const wanted = { ...near, protocol: "tcp", direction, ...remote };
       const look = async () => (await agent.metrics()).sum("podskoop_flow_packets_total", wanted);
       assert.equal(await eventually(look, (value) => value === packets), packets);
     }
