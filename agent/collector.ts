@@ -35,7 +35,7 @@ export interface Source<F extends string = string> {
 }
 
 /** Texts that netlink answers with. */
-export type NetlinkTable = "netlink/qdiscs" | "netlink/conntrack";
+export type NetlinkTable = "netlink/qdiscs" | "netlink/conntrack" | "netlink/ipvs";
 
 /** Texts about RDMA devices. */
 export type RdmaTable = "rdma/counters" | "rdma/resources";
@@ -116,7 +116,7 @@ export function netnsFiles<const F extends string>(...files: [F, ...F[]]): Sourc
 
 /**
  * What netlink tells of each network namespace, as texts that agent/namespaces/netlink_tables.ts
- * describes: `netlink/qdiscs`, `netlink/conntrack`.
+ * describes: `netlink/qdiscs`, `netlink/conntrack`, `netlink/ipvs`.
  */
 export function netnsTables<const F extends NetlinkTable>(...files: [F, ...F[]]): Source<F> {
   return { per: "netns", files };

@@ -46,7 +46,7 @@ BROWSER_PACKAGES=(chromium-headless-shell fonts-dejavu-core)
 # What `make test-vm` boots Debian's kernels with; tests/vm/ has the rest.
 VM_PACKAGES=(
   qemu-system-x86 qemu-system-common busybox-static cpio kmod
-  xz-utils zstd lz4 iputils-ping procps
+  xz-utils zstd lz4 iputils-ping procps ipvsadm
 )
 # Which suite of Debian has which kernel; `newest` is whatever there is.
 declare -A VM_KERNELS=(

@@ -6,6 +6,8 @@
  *   parent (hexadecimal), bytes, packets, drops, overlimits, requeues, qlen, backlog.
  * - `netlink/conntrack`: a name and a figure in each row: `entries` and `maxentries` of the
  *   namespace, and its counters summed over the CPUs, as `conntrack -S` names them.
+ * - `netlink/ipvs`: a heading, and a row for each virtual server and, below it, each real one, with
+ *   connections, and packets and bytes in and out; empty where `net/ip_vs` lists none.
  *
  * @module
  */
@@ -17,10 +19,12 @@ import {
   openNetlinkSocket,
   openRouteSocket,
   readBytes,
+  readText,
   u32,
   u64,
 } from "./libc.ts";
 import { readDeviceNames } from "./netlink.ts";
+import { familyNumber, ipvsText } from "./netlink_ipvs.ts";
 import { answer, askOnce, attributes, cString, dump, NetlinkError } from "./netlink_message.ts";
 
 const PREFIX = "netlink/";
@@ -28,6 +32,7 @@ const PREFIX = "netlink/";
 const QDISCS_MAX = 8192;
 
 const NETLINK_NETFILTER = 12;
+const NETLINK_GENERIC = 16;
 const EPROTONOSUPPORT = 93;
 const RTM_GETQDISC = 38;
 const TCA_KIND = 1;
@@ -48,12 +53,17 @@ const CPU_NAMES: Readonly<Record<number, string>> = {
 };
 /** There in each namespace once connection tracking is; asking netlink first would load it. */
 const CONNTRACK_COUNT = "/proc/sys/net/netfilter/nf_conntrack_count";
+/** There in each namespace once IPVS is; asking netlink first would load it. */
+const IPVS_SERVERS = "/proc/thread-self/net/ip_vs";
+/** Lines of it before the first server. */
+const IPVS_HEADINGS = 3;
 
 const encoder = new TextEncoder();
 
 const TABLES: ReadonlyMap<string, () => string> = new Map([
   [`${PREFIX}qdiscs`, qdiscs],
   [`${PREFIX}conntrack`, conntrack],
+  [`${PREFIX}ipvs`, ipvs],
 ]);
 
 /** Whether a collector's file is one that netlink answers. */
@@ -141,6 +151,20 @@ function conntrack(): string {
     close(descriptor);
   }
   return Array.from(figures, ([name, value]) => `${name} ${value}\n`).join("");
+}
+
+/** Most namespaces have no servers: those cost one file. */
+function ipvs(): string {
+  const listed = readText(IPVS_SERVERS);
+  if (typeof listed === "number") throw new NetlinkError(`Cannot read "${IPVS_SERVERS}"`, listed);
+  if (listed.trimEnd().split("\n", IPVS_HEADINGS + 1).length <= IPVS_HEADINGS) return "";
+  const descriptor = opened(openNetlinkSocket(NETLINK_GENERIC));
+  try {
+    const family = familyNumber(descriptor, "IPVS");
+    return ipvsText((body, each) => dump(descriptor, family, body, each));
+  } finally {
+    close(descriptor);
+  }
 }
 
 function opened(descriptor: number): number {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ENOENT, EPERM } from "./libc.ts";
+import { ENOENT, EPERM, readText } from "./libc.ts";
 import { isTable, readTable } from "./netlink_tables.ts";
 
 function textOf(file: string): string | number {
@@ -32,6 +32,14 @@ Deno.test("the table of tracked connections has sysctl's limit, or the kernel ha
   }
   const most = Deno.readTextFileSync("/proc/sys/net/netfilter/nf_conntrack_max").trim();
   assert.match(text, new RegExp(`^entries \\d+\nmaxentries ${most}\n`));
+});
+
+Deno.test("the table of virtual servers is empty without any, and not there without IPVS", () => {
+  const listed = readText("/proc/thread-self/net/ip_vs");
+  const text = textOf("netlink/ipvs");
+  if (typeof listed === "number") assert.equal(text, listed);
+  else if (listed.trimEnd().split("\n").length === 3) assert.equal(text, "");
+  else assert.match(String(text), /^Prot LocalAddress:Port Conns .*\n(TCP|UDP|SCTP|FWM) /);
 });
 
 Deno.test("a table that nobody has written is not there", () => {

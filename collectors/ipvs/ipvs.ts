@@ -1,18 +1,21 @@
 /**
  * What IP virtual servers (IPVS, as kube-proxy may use them) pass on, over all services of a
- * namespace, and which real servers are behind each, with their connections. Absent where the
- * module `ip_vs` is not loaded. The predecessor showed bytes for incoming packets; here each figure
- * is its own.
+ * namespace, for each service, and for each real server behind it. Absent where the module `ip_vs`
+ * is not loaded. The predecessor showed bytes for incoming packets; here each figure is its own.
  *
  * Source: `net/ip_vs_stats` (ip_vs_stats_show in net/netfilter/ipvs/ip_vs_ctl.c), whose figures are
  * hexadecimal; the rates below them have no metric. `net/ip_vs` lists servers without packets and
- * bytes; beyond 1,024 label sets, servers are summed as `other`. Cost: two files and 5 µs for each
- * namespace, and 2 µs a real server.
+ * bytes; where it lists any, IPVS_CMD_GET_SERVICE and IPVS_CMD_GET_DEST of generic netlink tell
+ * those, as `ipvsadm -Ln --stats` shows them. The kernel adds up what its processors count each two
+ * seconds, so figures may be as old. Beyond 1,024 label sets, servers are summed as `other`; what
+ * has one firewall mark in IPv4 and in IPv6 is one series. Cost: two files and 5 µs for each
+ * namespace, and 15 µs a virtual or real server.
  *
  * @module
  */
 import { defineCollector, linesOf, netnsFiles, nonsense, quoted } from "@agent/collector.ts";
-import { SERVICE_METRICS, serviceSamples } from "./services.ts";
+import { serversIn, SERVICE_METRICS, serviceSamples } from "./services.ts";
+import { TRAFFIC, TRAFFIC_METRICS, trafficSamples } from "./traffic.ts";
 
 const FILE = "net/ip_vs_stats";
 /** What the text begins with; the figures follow. */
@@ -33,7 +36,7 @@ export default defineCollector({
   name: "ipvs",
   summary: "Connections, packets and bytes that IP virtual servers pass on",
   byDefault: true,
-  source: netnsFiles(FILE, "net/ip_vs"),
+  source: netnsFiles(FILE, "net/ip_vs", TRAFFIC),
 
   metrics: {
     ipvs_connections_total: {
@@ -76,6 +79,7 @@ export default defineCollector({
       },
     },
     ...SERVICE_METRICS,
+    ...TRAFFIC_METRICS,
   },
 
   *parse(files) {
@@ -92,7 +96,9 @@ export default defineCollector({
     for (const [index, metric] of METRICS.entries()) {
       yield { metric, value: hexadecimal(words[index] ?? "", row + 1) };
     }
-    yield* serviceSamples(files["net/ip_vs"]);
+    const listed = files["net/ip_vs"];
+    yield* serviceSamples(listed);
+    yield* trafficSamples(files[TRAFFIC], serversIn(listed));
   },
 });
 

@@ -7,8 +7,9 @@ import { captured, valuesOf } from "../../tests/captures.ts";
 import ipvs from "./ipvs.ts";
 
 Deno.test("ipvs reads hexadecimal figures, and packets are not bytes", () => {
-  const files = { ...captured(ipvs, "netns"), "net/ip_vs": "" };
+  const files = { ...captured(ipvs, "netns"), "net/ip_vs": "", "netlink/ipvs": "" };
   assert.deepEqual(Object.fromEntries(valuesOf(ipvs, files)), {
+    ipvs_servers_unread: 0,
     ipvs_connections_total: 10,
     ipvs_incoming_packets_total: 41,
     ipvs_outgoing_packets_total: 40,

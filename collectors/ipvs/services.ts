@@ -5,6 +5,7 @@
  * @module
  */
 import { count, integer, linesOf, nonsense, quoted } from "@agent/collector.ts";
+import { endOf, virtualOf } from "./ends.ts";
 
 const FILE = "net/ip_vs";
 const HEADINGS = [
@@ -64,6 +65,11 @@ interface Service {
   readonly scheduler: string;
 }
 
+/** Virtual and real servers that a list has. */
+export function serversIn(text: string): number {
+  return text === "" ? 0 : Math.max(0, linesOf(FILE, text).length - HEADINGS.length);
+}
+
 /** The samples of a list, which may be empty: an old kernel, or nothing that was read. */
 export function* serviceSamples(text: string) {
   if (text === "") return;
@@ -88,7 +94,7 @@ export function* serviceSamples(text: string) {
       throw nonsense(FILE, at, `expected a virtual or a real server, found ${quoted(line)}`);
     }
     const { scheduler: _, ...of } = service;
-    const labels = { ...of, backend: endOf(address, at), forward: forward.toLowerCase() };
+    const labels = { ...of, backend: endOf(address, FILE, at), forward: forward.toLowerCase() };
     const weight = integer(figures[0], FILE, at);
     backends++;
     if (weight !== 0) available++;
@@ -113,35 +119,5 @@ function* sums({ protocol, service, scheduler }: Service, backends: number, avai
 function serviceOf(line: string, at: number): Service | undefined {
   const [, protocol, place, scheduler] = SERVICE.exec(line) ?? [];
   if (protocol === undefined || place === undefined || scheduler === undefined) return undefined;
-  if (protocol !== "FWM") {
-    return { protocol: protocol.toLowerCase(), service: endOf(place, at), scheduler };
-  }
-  if (!/^[0-9A-F]{8}$/.test(place)) {
-    throw nonsense(FILE, at, `expected a mark of 8 digits, found ${quoted(place)}`);
-  }
-  return { protocol: "fwmark", service: `0x${Number.parseInt(place, 16).toString(16)}`, scheduler };
-}
-
-/** `0A600001:01BB` is `10.96.0.1:443`. */
-function endOf(text: string, at: number): string {
-  const [, ipv4, ipv6, port] = /^(?:([0-9A-F]{8})|\[([0-9a-f:]{39})\]):([0-9A-F]{4})$/.exec(text) ??
-    [];
-  if (port === undefined) throw nonsense(FILE, at, `expected an address, found ${quoted(text)}`);
-  return `${ipv4 === undefined ? `[${ipv6Of(ipv6)}]` : ipv4Of(ipv4)}:${Number.parseInt(port, 16)}`;
-}
-
-function ipv4Of(digits: string): string {
-  return [0, 2, 4, 6].map((from) => Number.parseInt(digits.slice(from, from + 2), 16)).join(".");
-}
-
-/** RFC 5952 of an address that has all its digits. */
-function ipv6Of(text = ""): string {
-  const plain = text.split(":").map((group) => group.replace(/^0{1,3}/, "")).join(":");
-  const zeros = plain.match(/(?:^|:)0(?::0)+(?=:|$)/g) ?? [];
-  const longest = zeros.sort((a, b) => b.length - a.length)[0];
-  if (longest === undefined) return plain;
-  const from = plain.indexOf(longest);
-  const head = plain.slice(0, from);
-  const tail = plain.slice(from + longest.length).replace(/^:/, "");
-  return `${head}::${tail}`;
+  return { ...virtualOf(protocol, place, FILE, at), scheduler };
 }

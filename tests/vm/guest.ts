@@ -24,6 +24,7 @@ import type { Check, Report } from "./report.ts";
 import { queries } from "./queries.ts";
 import { reuse } from "./reuse.ts";
 import { slow } from "./slow.ts";
+import { virtual } from "./virtual_servers.ts";
 import { waits } from "./waits.ts";
 
 const DROPS = "podskoop_packetloss_packets_total";
@@ -288,6 +289,7 @@ async function faults(
     slow: () => slow(agent, check),
     reuse: () => reuse(agent, check),
     forced: () => forced(check, report.probes["virtcmdlatency"], resets),
+    virtual: () => virtual(agent, check),
   };
   for (const [name, make] of Object.entries(parts)) {
     if (only.length > 0 && !only.includes(name)) continue;

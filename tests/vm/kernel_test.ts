@@ -12,7 +12,7 @@ const PAGE = new URL("../../docs/support.md", import.meta.url);
 /** A guest takes three, on a machine that does nothing else. */
 const MINUTES_MAX = 11;
 /** What is done on fentry, on kprobes, or by a module, which this machine may not have. */
-const PARTS = ["resets", "waits", "commands", "slow", "forced"] as const;
+const PARTS = ["resets", "waits", "commands", "slow", "forced", "virtual"] as const;
 
 Deno.test("Debian's kernel 6.1 does what docs/support.md says of it", async () => {
   const report = await runGuest("6.1", MINUTES_MAX, PARTS);
