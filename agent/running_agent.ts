@@ -30,7 +30,7 @@ import type { Identity } from "./pods/identity.ts";
 import type { NamespaceTable } from "./pods/table.ts";
 import { AdditionalLabels } from "./pod_labels.ts";
 import type { ProgramSampling } from "./sampling.ts";
-import { addProcess, SELF, SELF_METRICS } from "./self.ts";
+import { addAges, addProcess, SELF, SELF_METRICS, SELF_POD_METRICS } from "./self.ts";
 import type { Owners } from "./running_probe.ts";
 import { type Collection, HOST, type Owner, Registry } from "./series.ts";
 import { type Receiver, stateOf, type Units } from "./units.ts";
@@ -241,6 +241,7 @@ export class RunningAgent implements surface.Agent {
     const late = this.#lastReadings.note(namespaces, readings, began);
     const collection = this.#registry.begin();
     collection.declare(SELF, SELF_METRICS);
+    collection.declare(SELF, SELF_POD_METRICS);
     const places = namespaces.flatMap((namespace): Place[] => {
       const reading = readings.get(namespace.inum);
       if (reading === undefined) return []; // it has gone meanwhile, which is normal
@@ -260,6 +261,7 @@ export class RunningAgent implements surface.Agent {
       processFile: readProcessFile,
     };
     units.addTo(collection, sources, this.#figureOwners());
+    addAges(collection, places);
     this.#addSelf(collection, readSeconds);
     this.#registry.keepOnly(new Set(this.#present()));
     // The texts of all files have been freed by now, and what was read before.

@@ -3,10 +3,11 @@
  *
  * @module
  */
+import type { Late } from "./last_readings.ts";
 import type { Metrics } from "./metric.ts";
 import type { Occupancy } from "./occupancy.ts";
 import { type Outcome } from "./outcome.ts";
-import { type Collection, HOST, type Registry } from "./series.ts";
+import { type Collection, HOST, type Owner, type Registry } from "./series.ts";
 
 /** Labels of what is said of a map. */
 const OF_MAP = { labels: ["unit", "map"], seriesMax: 128 } as const;
@@ -150,6 +151,15 @@ export const SELF_METRICS = {
   },
 } as const satisfies Metrics;
 
+/** What the agent says of pods. */
+export const SELF_POD_METRICS = {
+  late_age_seconds: {
+    type: "gauge",
+    unit: "seconds",
+    help: "Age of a late pod's values of what is read in its namespace; none while it is in time",
+  },
+} as const satisfies Metrics;
+
 /** The name under which the agent's own metrics are declared. */
 export const SELF = "agent";
 
@@ -176,6 +186,20 @@ export function addUnits(collection: Collection, reports: Iterable<UnitReport>):
     collection.add("unit_late_total", HOST, [unit], late);
     collection.add("unit_age_seconds", HOST, [unit], ageSeconds);
   }
+}
+
+/** Adds how old the values are that late namespaces show; of an owner's, the oldest. */
+export function addAges(
+  collection: Collection,
+  places: Iterable<{ readonly owner: Owner; readonly late?: Late }>,
+): void {
+  const ages = new Map<string, { readonly owner: Owner; readonly age: number }>();
+  for (const { owner, late } of places) {
+    const age = late?.ageSeconds;
+    if (age === undefined || age < (ages.get(owner.key)?.age ?? 0)) continue;
+    ages.set(owner.key, { owner, age });
+  }
+  for (const { owner, age } of ages.values()) collection.add("late_age_seconds", owner, [], age);
 }
 
 /** Adds how full a unit's maps are. */

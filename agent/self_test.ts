@@ -1,10 +1,11 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { addProcess, addUnits, SELF, SELF_METRICS } from "./self.ts";
+import { addAges, addProcess, addUnits, SELF, SELF_METRICS, SELF_POD_METRICS } from "./self.ts";
 import { type Collection, Registry } from "./series.ts";
 
 function begin(registry = new Registry()): Collection {
   const collection = registry.begin();
   collection.declare(SELF, SELF_METRICS);
+  collection.declare(SELF, SELF_POD_METRICS);
   return collection;
 }
 
@@ -61,4 +62,23 @@ Deno.test("a unit has one state, and a cost only while it runs", () => {
   strictEqual(valueOf(collection, "unit_collection_seconds"), 0.5);
   strictEqual(valueOf(collection, "unit_late_total"), 11);
   strictEqual(valueOf(collection, "unit_age_seconds"), 17.5);
+});
+
+Deno.test("a late pod has the age of its oldest values, and a pod in time has none", () => {
+  const pod = (name: string) => ({ key: name, namespace: "shop", pod: name });
+  const late = (ageSeconds?: number) => ({
+    late: { because: "too slow", ...(ageSeconds === undefined ? {} : { ageSeconds }) },
+  });
+  const collection = begin();
+  addAges(collection, [
+    { owner: pod("cart"), ...late(7) },
+    { owner: pod("till"), ...late(3) },
+    { owner: pod("cart"), ...late(5) },
+    { owner: pod("till"), ...late(11) },
+    { owner: pod("bank") },
+    { owner: pod("door"), ...late() },
+  ]);
+  const found: unknown[] = [];
+  collection.forEach("late_age_seconds", ({ key }, _labels, age) => found.push([key, age]));
+  deepStrictEqual(found, [["cart", 7], ["till", 11]]);
 });

@@ -11,7 +11,7 @@ import { expose } from "../agent/exposition.ts";
 import type { Alias, Metric, Metrics } from "../agent/metric.ts";
 import type { Probe, Totals } from "../agent/probe.ts";
 import { netns, tgid } from "../agent/schema.ts";
-import { SELF, SELF_METRICS } from "../agent/self.ts";
+import { SELF, SELF_METRICS, SELF_POD_METRICS } from "../agent/self.ts";
 import { HOST, Registry } from "../agent/series.ts";
 
 /** What a figure is of. */
@@ -87,7 +87,10 @@ function ofAgent(): DocumentedUnit {
     summary: "What the agent says of itself: outcomes, durations, losses, limits, and its cost",
     byDefault: { metrics: true, events: false },
     prose: "",
-    metrics: withLevel(SELF_METRICS, "node"),
+    metrics: [
+      ...withLevel(SELF_METRICS, "node"),
+      ...withLevel(SELF_POD_METRICS, "namespace"),
+    ],
   };
 }
 

@@ -25,6 +25,7 @@ Deno.test("a namespace that hangs keeps its values, with their age; others are f
   strictEqual(datagrams(before, lab.left), 5);
   strictEqual(before.sum("podskoop_unit_age_seconds", { unit: "udp" }), 0);
   strictEqual(before.sum("podskoop_unit_late_total", { unit: "udp" }), 0);
+  strictEqual(before.sum("podskoop_late_age_seconds", { pod: lab.right.name }), undefined);
 
   // In the agent's own mount namespace: who opens a FIFO waits until another writes to it.
   const fifo = `${agent.dir}/fifo`;
@@ -44,6 +45,8 @@ Deno.test("a namespace that hangs keeps its values, with their age; others are f
     const age = metrics.sum("podskoop_unit_age_seconds", { unit: "udp" }) ?? NaN;
     const [least, most] = [(from - readUntil) / 1000, (until - readFrom) / 1000];
     strictEqual(least <= age && age <= most, true, `${least} ${age} ${most}`);
+    const { name: pod } = lab.right;
+    strictEqual((metrics.sum("podskoop_late_age_seconds", { pod }) ?? NaN) <= age, true);
     const late = metrics.sum("podskoop_unit_late_total", { unit: "udp" }) ?? NaN;
     strictEqual(late > lateBefore, true, `${late} after ${lateBefore}`);
     lateBefore = late;
@@ -56,6 +59,11 @@ Deno.test("a namespace that hangs keeps its values, with their age; others are f
   // A busy machine may be late with others as well, for once.
   const fresh = async () => datagrams(await scrape(), lab.left);
   strictEqual(await eventually(fresh, (found) => found === 16), 16);
+  const inTime = async () =>
+    (await scrape()).sum("podskoop_late_age_seconds", {
+      pod: lab.left.name,
+    });
+  strictEqual(await eventually(inTime, (found) => found === undefined), undefined);
 
   const said = async () => {
     const { inuse_probes: { metrics } } = await agent.json<Status>("/status");
