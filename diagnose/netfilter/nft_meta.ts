@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { etherTypeOf } from "./nft_payload.ts";
 import type { ValueType } from "./nft_symbols.ts";
 import { BREAK, one, type Seen, unsure } from "./nft_value.ts";
 import type { DeviceFacts } from "./outcome.ts";
@@ -67,9 +68,9 @@ const CLOCK = unseen("the time at which the packet comes is not known");
 
 const KEYS: Readonly<Record<string, Key>> = {
   length: key("number", ({ packet }) => one(packet.length)),
-  protocol: key("etherType", ({ packet }) => one(packet.source.family === 4 ? 0x800 : 0x86dd)),
+  protocol: key("etherType", ({ packet }) => one(etherTypeOf(packet))),
   nfproto: key("family", ({ packet }) => one(packet.source.family === 4 ? 2 : 10)),
-  l4proto: key("protocol", ({ packet }) => one(packet.protocol)),
+  l4proto: key("protocol", ({ packet }) => packet.arp === undefined ? one(packet.protocol) : BREAK),
   mark: key("number", ({ packet }) => one(packet.mark)),
   iif: key("text", ({ around }) => one(around.inDevice ?? "")),
   oif: key("text", ({ around }) => one(around.outDevice ?? "")),

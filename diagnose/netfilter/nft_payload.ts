@@ -36,6 +36,15 @@ const HEADERS: Readonly<Record<string, { layer: Layer; fields: Readonly<Record<s
       layer: "ll",
       fields: { daddr: field(0, 48), saddr: field(48, 48), type: field(96, 16, "etherType") },
     },
+    arp: {
+      layer: "nh",
+      fields: {
+        ...{ htype: field(0, 16), ptype: field(16, 16, "etherType"), hlen: field(32, 8) },
+        ...{ plen: field(40, 8), operation: field(48, 16, "arpOperation") },
+        ...{ "saddr ether": field(64, 48), "saddr ip": field(112, 32) },
+        ...{ "daddr ether": field(144, 48), "daddr ip": field(192, 32) },
+      },
+    },
     ip: {
       layer: "nh",
       fields: {
@@ -93,7 +102,9 @@ export function namedField(
 
 /** Whether the packet has a header of the protocol. */
 export function hasHeader(packet: Packet, protocol: string): boolean {
-  if (protocol === "ether" || protocol === "th") return true;
+  if (protocol === "ether") return true;
+  if (packet.arp !== undefined) return protocol === "arp";
+  if (protocol === "th") return true;
   if (protocol === "ip" || protocol === "ip6") {
     return packet.source.family === (protocol === "ip" ? 4 : 6);
   }
@@ -103,6 +114,7 @@ export function hasHeader(packet: Packet, protocol: string): boolean {
 /** Any bits of a header. */
 export function readBits(moment: Moment, layer: Layer, { offset, length }: Field): Seen {
   if (layer === "ll" && !framed(moment)) return BREAK;
+  if (layer === "th" && moment.packet.arp !== undefined) return BREAK;
   let value = 0n;
   let covered = 0;
   for (const known of header(moment, layer)) {
@@ -145,11 +157,32 @@ function linkHeader(packet: Packet): readonly Known[] {
   ];
 }
 
-function etherType({ source }: Packet): Known {
-  return known(96, 16, source.family === 4 ? 0x800 : 0x86dd);
+function etherType(packet: Packet): Known {
+  return known(96, 16, etherTypeOf(packet));
+}
+
+/** `ETH_P_…` */
+export function etherTypeOf({ arp, source }: Packet): number {
+  if (arp !== undefined) return 0x806;
+  return source.family === 4 ? 0x800 : 0x86dd;
+}
+
+/** RFC 826: the question does not know the hardware address that it is for. */
+function arpHeader(packet: Packet): readonly Known[] {
+  const { arp, sourceMac, destinationMac, source, destination } = packet;
+  const [sender, target] = [sourceMac, arp === "request" ? "00:00:00:00:00:00" : destinationMac]
+    .map((text) => text === undefined ? undefined : macOf(text));
+  return [
+    ...[known(0, 16, 1), known(16, 16, 0x800), known(32, 8, 6), known(40, 8, 4)],
+    known(48, 16, arp === "request" ? 1 : 2),
+    ...sender === undefined ? [] : [known(64, 48, sender)],
+    ...[known(112, 32, source.bits), known(192, 32, destination.bits)],
+    ...target === undefined ? [] : [known(144, 48, target)],
+  ];
 }
 
 function networkHeader(packet: Packet): readonly Known[] {
+  if (packet.arp !== undefined) return arpHeader(packet);
   const { tos, length, ttl, protocol } = packet;
   const [source, destination] = [packet.source.bits, packet.destination.bits];
   if (packet.source.family === 6) {

@@ -22,6 +22,7 @@ const SYMBOLS = {
   direction: { original: 0, reply: 1 },
   packetType: { host: 0, unicast: 0, broadcast: 1, multicast: 2, other: 3 },
   family: { ipv4: 2, ipv6: 10 },
+  arpOperation: { request: 1, reply: 2 },
   etherType: { ip: 0x800, arp: 0x806, ip6: 0x86dd, vlan: 0x8100, "8021q": 0x8100 },
   flags: TCP_FLAGS,
   addressType: numbered([

@@ -80,6 +80,8 @@ export interface Packet extends Tuple {
   readonly tos: number;
   readonly mark: number;
   readonly connection: Connection;
+  /** Where it is none of IP, but asks for the address that it is for, or answers who did. */
+  readonly arp?: "request" | "reply";
   /** Of the sending socket, when known. */
   readonly uid?: number;
   readonly gid?: number;
@@ -157,6 +159,16 @@ export function firstPacket(sent: Sent): Packet {
     connection: newConnection(sent),
   };
 }
+
+/** What ARP carries; conntrack knows nothing of it. */
+export function arpPacket(arp: "request" | "reply", source: Address, destination: Address): Packet {
+  const tuple = { source, destination, protocol: 0 };
+  const connection = { ...newConnection(tuple), state: "invalid" } as const;
+  return { ...tuple, ...{ arp, length: ARP_BYTES, ttl: 0, tos: 0, mark: 0 }, connection };
+}
+
+/** Of Ethernet and IPv4 (RFC 826). */
+const ARP_BYTES = 28;
 
 /** Whether nothing that rules or routes can tell apart differs between two packets. */
 export function samePacket(one: Packet, other: Packet): boolean {

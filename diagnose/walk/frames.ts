@@ -27,6 +27,8 @@ export interface Frame {
   readonly vlan?: number;
   /** Absent of ARP, which like all that asks for a neighbour is `about` an address. */
   readonly packet?: Packet;
+  /** What rules of a bridge see of ARP. */
+  readonly arp?: Packet;
   readonly about?: Address;
 }
 
@@ -389,7 +391,7 @@ export class Frames {
     go: (next: Passed) => readonly Arrival[],
   ): readonly Arrival[] {
     const as = { at: "device", place: bridge, frame, trail } as const;
-    if (frame.packet === undefined) return go(as);
+    if (frame.packet === undefined && frame.arp === undefined) return go(as);
     const own = this.routed?.own(hook, bridge, ports, frame, trail) ?? [as];
     return own.flatMap((each) => {
       if (each.at === "lost") return [each];

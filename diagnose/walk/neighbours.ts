@@ -6,7 +6,7 @@
  * @module
  */
 import { type Address, formatAddress, inPrefix, sameAddress } from "../packet/address.ts";
-import { type Packet } from "../packet/packet.ts";
+import { arpPacket, type Packet } from "../packet/packet.ts";
 import { addressesOf, type Device, SCOPE } from "./device.ts";
 import { advertisement, discoveryRefused, solicitation } from "./discovery.ts";
 import { type Arrival, BROADCAST, deviceText, type Frame, type Frames } from "./frames.ts";
@@ -75,9 +75,12 @@ export function neighbours(
       },
     }));
   }
-  if (answers.refusal !== undefined) {
-    const what = `nobody answers for ${text}: ${answers.refusal.what}`;
-    return [{ found: "nobody", cause: { ...answers.refusal, what }, unknown: false }];
+  const refusal = answers.unsure ?? answers.refusal;
+  if (refusal !== undefined) {
+    const unknown = refusal.id === UNSURE;
+    const what = `${unknown ? "whether anybody" : "nobody"} answers for ${text}` +
+      `${unknown ? " is not known" : ""}: ${refusal.what}`;
+    return [{ found: "nobody", cause: { ...refusal, what }, unknown }];
   }
   const evidence: Evidence[] = [{
     kind: "neighbour",
@@ -109,6 +112,9 @@ function taken(frames: Frames, place: Place, mac: string): boolean {
   return frames.transmit(place, frame, START).some(({ at }) => at !== "lost");
 }
 
+/** Of a rule of which it is not known what it does. */
+export const UNSURE = "netfilter-unknown";
+
 interface Answers {
   readonly by: readonly Place[];
   /** From which address it was asked. */
@@ -117,6 +123,8 @@ interface Answers {
   readonly outside: boolean;
   /** Why one that has the address does not answer. */
   readonly refusal?: Cause;
+  /** The rule of a bridge of which it is not known what it does with the question. */
+  readonly unsure?: Cause;
   readonly because?: string;
 }
 
@@ -124,7 +132,9 @@ function ask(frames: Frames, place: Place, packet: Packet, hop: Address): Answer
   const sender = askingAddress(place, packet, hop);
   const frame: Frame = {
     ...{ source: place.device.mac, destination: BROADCAST, about: hop },
-    ...(hop.family === 6 ? { packet: solicitation(sender, hop) } : {}),
+    ...(hop.family === 6
+      ? { packet: solicitation(sender, hop) }
+      : { arp: arpPacket("request", sender, hop) }),
   };
   const reached = everywhere(frames, frames.transmit(place, frame, START), frame);
   const by: Place[] = [];
@@ -139,12 +149,13 @@ function ask(frames: Frames, place: Place, packet: Packet, hop: Address): Answer
   }
   const alone = reached.places.length === 0 && !reached.outside;
   const [refusal = alone ? reached.stopped[0] : undefined] = refusals;
-  const because = alone ? reached.lost[0] : undefined;
+  const because = alone ? reached.lost[0] : reached.ruled;
   return {
     by,
     sender,
     outside: reached.outside,
     ...(refusal === undefined ? {} : { refusal }),
+    ...(reached.unsure === undefined ? {} : { unsure: reached.unsure }),
     ...(because === undefined
       ? {}
       : { because: `nobody answers for ${formatAddress(hop)}: ${because}` }),
@@ -156,18 +167,32 @@ function everywhere(
   frames: Frames,
   arrivals: readonly Arrival[],
   frame: Frame,
-): { places: Place[]; lost: string[]; stopped: Cause[]; outside: boolean } {
+): {
+  places: Place[];
+  lost: string[];
+  stopped: Cause[];
+  unsure?: Cause;
+  ruled?: string;
+  outside: boolean;
+} {
   const places: Place[] = [];
   const lost: string[] = [];
-  // By what befell the packets around it in tunnels.
+  // By rules of a bridge, or by what befell the packets around it in tunnels.
   const stopped: Cause[] = [];
   let outside = false;
+  let unsure: Cause | undefined;
+  let ruled: string | undefined;
   const seen = new Set<string>();
   const open = [...arrivals];
   for (let each = open.pop(); each !== undefined; each = open.pop()) {
     if (each.at === "lost") {
       lost.push(each.cause.what);
       if (each.unknown === true) outside = true;
+      if (each.cause.id === "netfilter-drop") {
+        stopped.push(each.cause);
+        ruled ??= each.cause.what;
+      }
+      if (each.unknown === true && each.cause.id === UNSURE) unsure ??= each.cause;
       continue;
     }
     const key = `${each.at} ${keyOf(each.place)}`;
@@ -188,7 +213,11 @@ function everywhere(
       }
     }
   }
-  return { places, lost, stopped, outside };
+  return {
+    ...{ places, lost, stopped, outside },
+    ...(unsure === undefined ? {} : { unsure }),
+    ...(ruled === undefined ? {} : { ruled }),
+  };
 }
 
 /** From which address is asked: the packet's own, where it is one of this namespace. */
@@ -225,7 +254,9 @@ function unheard(
   const frame: Frame = {
     source: other.device.mac,
     destination: fixed?.toLowerCase() ?? asking.device.mac,
-    ...(hop.family === 6 ? { packet: advertisement(sender, hop) } : {}),
+    ...(hop.family === 6
+      ? { packet: advertisement(sender, hop) }
+      : { arp: arpPacket("reply", hop, sender) }),
   };
   const back = frames.transmit(other, frame, START);
   const lost = back.find((each) => each.at === "lost");

@@ -15,7 +15,7 @@ import { type Arrival, type BridgeHook, type Carried, type Frame, Frames } from 
 import { inputRoute, lacking, unroutable } from "./input_route.ts";
 import { isLimitedBroadcast, isMulticast, lookup } from "./lookup.ts";
 import type { Namespace } from "./namespace.ts";
-import { neighbours } from "./neighbours.ts";
+import { neighbours, UNSURE } from "./neighbours.ts";
 import type { Network, Place } from "./network.ts";
 import { causeOf, ruleSteps } from "./netfilter_cause.ts";
 import type { Hop, Route } from "./routes.ts";
@@ -668,7 +668,7 @@ export class Walker {
     trail: Trail,
   ): readonly Arrival[] | undefined {
     const { namespace } = bridge;
-    const { packet, source, destination } = frame;
+    const { packet = frame.arp, source, destination } = frame;
     if (packet === undefined || !namespace.netfilter.bridged) return undefined;
     const between = {
       ...(ports.in === undefined || hook === "postrouting" ? {} : { in: ports.in }),
@@ -676,7 +676,14 @@ export class Walker {
     };
     const framed = { ...packet, sourceMac: source, destinationMac: destination };
     const around = surroundings(namespace, between);
-    return namespace.netfilter.run(hook, framed, around, "bridge").map((outcome): Arrival => {
+    const outcomes = namespace.netfilter.run(hook, framed, around, "bridge");
+    const stops = outcomes.find(({ verdict }) => verdict !== "accept");
+    // Who asks for a neighbour does so more than once; whether chance lets one pass is not known.
+    if (packet.arp !== undefined && stops !== undefined && outcomes.length > 1) {
+      const cause = { ...causeOf(namespace, hook, between, packet, stops), id: UNSURE } as const;
+      return [{ at: "lost", cause, trail, frame, unknown: true }];
+    }
+    return outcomes.map((outcome): Arrival => {
       const chance = trail.chance * (outcome.chance ?? 1);
       const next = assuming(
         ruleSteps({ ...trail, chance }, namespace, hook, packet, outcome),
@@ -684,7 +691,8 @@ export class Walker {
       );
       if (outcome.verdict === "accept") {
         const marked = { ...packet, mark: outcome.packet.mark };
-        return { at: "device", place: bridge, frame: { ...frame, packet: marked }, trail: next };
+        const kept = packet.arp === undefined ? { packet: marked } : { arp: marked };
+        return { at: "device", place: bridge, frame: { ...frame, ...kept }, trail: next };
       }
       const cause = causeOf(namespace, hook, between, packet, outcome);
       const sure = outcome.verdict === "drop" || outcome.verdict === "reject";
