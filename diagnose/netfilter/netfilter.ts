@@ -45,6 +45,7 @@ export class Netfilter {
   #nft: Nft | string | undefined;
   #ipvs: Ipvs | undefined;
   #bridged: boolean | undefined;
+  #atDevices: boolean | undefined;
 
   constructor(namespace: NamespaceSnapshot) {
     this.#namespace = namespace;
@@ -54,6 +55,11 @@ export class Netfilter {
   /** Whether there may be rules of the family `bridge`. */
   get bridged(): boolean {
     return this.#bridged ??= (this.#namespace.nft ?? "").includes('"bridge"');
+  }
+
+  /** Whether there may be rules at devices: of the hooks ingress and egress. */
+  get atDevices(): boolean {
+    return this.#atDevices ??= /"(in|e)gress"/.test(this.#namespace.nft ?? "");
   }
 
   /** Every way that the packet can leave the hook. */

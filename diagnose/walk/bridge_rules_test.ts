@@ -146,3 +146,25 @@ Deno.test("what a bridge's rule does with ARP may be unknown, with its text", ()
   }
   assert.equal(through(bridgeRules("forward", isArp, strange, drop), "10.0.0.1"), "reachable");
 });
+
+Deno.test("rules at a device see frames that only pass it, to a bridge and from one", () => {
+  const at = (hook: string, dev: string, field: string) => {
+    const own = { family: "netdev", table: "t" };
+    const chain = { ...own, name: "c", handle: 1, type: "filter", hook, dev };
+    const expr = [payload("tcp", field, "80"), { drop: null }];
+    return through(JSON.stringify({
+      nftables: [
+        { table: { family: "netdev", name: "t", handle: 1 } },
+        { chain: { ...chain, prio: 0, policy: "accept" } },
+        { rule: { ...own, chain: "c", handle: 2, expr } },
+      ],
+    }));
+  };
+  assert.equal(at("ingress", "va", "dport"), "blocked netfilter-drop request");
+  assert.equal(at("egress", "vb", "dport"), "blocked netfilter-drop request");
+  assert.equal(at("ingress", "vb", "sport"), "blocked netfilter-drop answer");
+  assert.equal(at("egress", "va", "sport"), "blocked netfilter-drop answer");
+  for (const [hook, dev] of [["ingress", "vb"], ["egress", "va"], ["ingress", "br0"]] as const) {
+    assert.equal(at(hook, dev, "dport"), "reachable", `${hook} ${dev}`);
+  }
+});

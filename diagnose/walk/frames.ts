@@ -73,6 +73,13 @@ export interface Routed {
     frame: Frame,
     trail: Trail,
   ): readonly Arrival[] | undefined;
+  /** What rules at a device say; undefined where there are none. */
+  atDevice(
+    hook: "ingress" | "egress",
+    place: Place,
+    frame: Frame,
+    trail: Trail,
+  ): readonly Arrival[] | undefined;
   /** Undefined where no rules are asked. */
   rules(
     hook: "prerouting" | "forward" | "postrouting",
@@ -102,6 +109,15 @@ export class Frames {
     if (passed > DEVICES_PASSED_MAX) return [this.#round(place, frame, before)];
     const trail = programmed("out", place, frame, before);
     if ("at" in trail) return [trail];
+    const send = (next: Pick<Passed, "frame" | "trail">) =>
+      this.#send(place, next.frame, next.trail, passed);
+    // Those of the device that the packet was handed to have been asked.
+    if (passed === 0) return send({ frame, trail });
+    return this.#atDevice("egress", place, frame, trail, send);
+  }
+
+  #send(place: Place, frame: Frame, trail: Trail, passed: number): readonly Arrival[] {
+    const { device } = place;
     const lower = () => this.network.linked(place);
     switch (device.kind) {
       case "loopback":
@@ -143,6 +159,23 @@ export class Frames {
     if (passed > DEVICES_PASSED_MAX) return [this.#round(place, frame, before)];
     const trail = programmed("in", place, frame, before);
     if ("at" in trail) return [trail];
+    const master = namespace.device(device.link.master)?.kind ?? "";
+    const goesOn = ["bridge", "bond", "team"].includes(master) ||
+      this.network.uppers(place).some((upper) => takes(upper.device, frame));
+    // Where it is for the device itself, they are asked when the packet arrives.
+    if (!goesOn) return this.#pass(place, frame, trail, passed);
+    return this.#atDevice(
+      "ingress",
+      place,
+      frame,
+      trail,
+      (next) => this.#pass(place, next.frame, next.trail, passed),
+    );
+  }
+
+  /** To what stands on the device, or it is a part of, else to itself. */
+  #pass(place: Place, frame: Frame, trail: Trail, passed: number): readonly Arrival[] {
+    const { namespace, device } = place;
     const everyone = frame.destination === BROADCAST;
     const found: Arrival[] = [];
     for (const upper of this.network.uppers(place)) {
@@ -380,6 +413,18 @@ export class Frames {
       trail,
       (next) => this.#asked("postrouting", bridge, ports, next.frame, next.trail, send),
     );
+  }
+
+  #atDevice(
+    hook: "ingress" | "egress",
+    place: Place,
+    frame: Frame,
+    trail: Trail,
+    go: (next: Passed) => readonly Arrival[],
+  ): readonly Arrival[] {
+    const as = { at: "device", place, frame, trail } as const;
+    const asked = this.routed?.atDevice(hook, place, frame, trail) ?? [as];
+    return asked.flatMap((each) => each.at === "lost" ? [each] : go(each));
   }
 
   #asked(

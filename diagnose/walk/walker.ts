@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { Hook, Outcome } from "../netfilter/netfilter.ts";
+import type { Hook, Layer, Outcome } from "../netfilter/netfilter.ts";
 import { type Address, formatAddress, sameAddress } from "../packet/address.ts";
 import { firstPacket, newConnection, type Packet, PROTOCOLS, tupleOf } from "../packet/packet.ts";
 
@@ -69,6 +69,7 @@ export class Walker {
     this.#frames = new Frames(network, {
       rules: (...asked) => this.#bridgeRules(...asked),
       own: (...asked) => this.#bridgeOwn(...asked),
+      atDevice: (...asked) => this.#atDevice(...asked),
       redirected: (...asked) => this.#redirected(...asked),
       carried: (...asked) => this.#carried(...asked),
     });
@@ -667,16 +668,40 @@ export class Walker {
     frame: Frame,
     trail: Trail,
   ): readonly Arrival[] | undefined {
-    const { namespace } = bridge;
-    const { packet = frame.arp, source, destination } = frame;
-    if (packet === undefined || !namespace.netfilter.bridged) return undefined;
+    const packet = frame.packet ?? frame.arp;
+    if (packet === undefined || !bridge.namespace.netfilter.bridged) return undefined;
     const between = {
       ...(ports.in === undefined || hook === "postrouting" ? {} : { in: ports.in }),
       ...(ports.out === undefined ? {} : { out: ports.out }),
     };
-    const framed = { ...packet, sourceMac: source, destinationMac: destination };
+    return this.#ofFrame(hook, "bridge", bridge, between, { frame, packet }, trail);
+  }
+
+  /** What rules at a device do with a frame that only passes it. */
+  #atDevice(
+    hook: "ingress" | "egress",
+    place: Place,
+    frame: Frame,
+    trail: Trail,
+  ): readonly Arrival[] | undefined {
+    const { packet } = frame;
+    if (packet === undefined || !place.namespace.netfilter.atDevices) return undefined;
+    const between = hook === "ingress" ? { in: place.device.name } : { out: place.device.name };
+    return this.#ofFrame(hook, "ip", place, between, { frame, packet }, trail);
+  }
+
+  #ofFrame(
+    hook: Hook,
+    layer: Layer,
+    place: Place,
+    between: Between,
+    { frame, packet }: { readonly frame: Frame; readonly packet: Packet },
+    trail: Trail,
+  ): readonly Arrival[] {
+    const { namespace } = place;
+    const framed = { ...packet, sourceMac: frame.source, destinationMac: frame.destination };
     const around = surroundings(namespace, between);
-    const outcomes = namespace.netfilter.run(hook, framed, around, "bridge");
+    const outcomes = namespace.netfilter.run(hook, framed, around, layer);
     const stops = outcomes.find(({ verdict }) => verdict !== "accept");
     // Who asks for a neighbour does so more than once; whether chance lets one pass is not known.
     if (packet.arp !== undefined && stops !== undefined && outcomes.length > 1) {
@@ -692,7 +717,7 @@ export class Walker {
       if (outcome.verdict === "accept") {
         const marked = { ...packet, mark: outcome.packet.mark };
         const kept = packet.arp === undefined ? { packet: marked } : { arp: marked };
-        return { at: "device", place: bridge, frame: { ...frame, ...kept }, trail: next };
+        return { at: "device", place, frame: { ...frame, ...kept }, trail: next };
       }
       const cause = causeOf(namespace, hook, between, packet, outcome);
       const sure = outcome.verdict === "drop" || outcome.verdict === "reject";
