@@ -11,7 +11,7 @@ const wanted = { files: ["net/dev"], interfaces: true };
 Deno.test("a visit brings files, devices and cookie of a namespace", async () => {
   const visitor = new NamespaceVisitor();
   try {
-    const [result] = await visitor.visit([target], wanted, 2000);
+    const [result] = await visitor.visit([target], wanted, 20_000);
     assert.ok(result?.state === "read");
     const { files, interfaces = [] } = result.sight;
     const names = (files["net/dev"] ?? "").split("\n").slice(2, -1).map((line) =>
@@ -32,7 +32,7 @@ Deno.test("a visit opens a socket in the namespace that hears its multicasts", a
     // NETLINK_ROUTE's group of neighbours, RTNLGRP_NEIGH, which takes no privilege.
     const listening = { protocol: 0, groups: [3], bytes: 65_536 };
     const gone = { inum: 1, cookie: 0n, paths: ["/proc/0/ns/net"] };
-    const results = await visitor.visit([gone, target], { ...wanted, listening }, 2000);
+    const results = await visitor.visit([gone, target], { ...wanted, listening }, 20_000);
     const [first, second] = results;
     assert.equal(first?.state, "gone");
     assert.ok(second?.state === "read");
@@ -42,7 +42,7 @@ Deno.test("a visit opens a socket in the namespace that hears its multicasts", a
     assert.equal(socketDrops(socket), 0);
     close(socket);
     const refused = { protocol: 0, groups: [9_999], bytes: 65_536 };
-    const [third] = await visitor.visit([target], { ...wanted, listening: refused }, 2000);
+    const [third] = await visitor.visit([target], { ...wanted, listening: refused }, 20_000);
     assert.ok(third?.state === "read" && (third.sight.socket ?? 0) < 0);
   } finally {
     visitor.close();
