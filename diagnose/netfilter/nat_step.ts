@@ -56,7 +56,11 @@ export function natStep(moment: Moment, translation: Translation): Step {
   if (targets.length === 0) {
     return { kind: "end", verdict: "drop", packet, because: "its device has no address" };
   }
-  const one = (address: Address | undefined) => decided(moment, end, address, translation);
+  const out = translation.end === "masquerade" ? moment.around.outDevice : undefined;
+  const kept = out === undefined
+    ? moment
+    : { ...moment, packet: { ...packet, connection: { ...connection, masqueradeDevice: out } } };
+  const one = (address: Address | undefined) => decided(kept, end, address, translation);
   if (targets.length === 1) return one(targets[0]);
   const branches: Branch[] = targets.map((address) => ({
     chance: 1 / targets.length,

@@ -60,6 +60,8 @@ export interface Connection {
   readonly sourceDecided?: boolean;
   /** Whether destination NAT has been decided. */
   readonly destinationDecided?: boolean;
+  /** The device whose address MASQUERADE has given it. */
+  readonly masqueradeDevice?: string;
   /** Whether its first packet has left the namespace's rules, or reached its socket. */
   readonly confirmed?: boolean;
   /**

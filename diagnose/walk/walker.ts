@@ -270,6 +270,14 @@ export class Walker {
       const kept = confirmed(passed, namespace, after);
       if (local) return this.#loop(kept, namespace, after);
       if (device === undefined) return [];
+      const { state, direction, masqueradeDevice: own = out } = after.connection;
+      if (state === "established" && direction === "original" && own !== out) {
+        // nf_nat_oif_changed() of net/netfilter/nf_nat_core.c
+        const what =
+          `MASQUERADE has tied the connection to "${own}", and it goes on by "${out}": ` +
+          "the kernel drops the packet, and takes the next for a new connection's";
+        return this.#unknown(kept, after, namespace, "not-walked", what);
+      }
       return this.#hand(kept, { namespace, device }, after, hop.gateway ?? after.destination);
     });
   }
