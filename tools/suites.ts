@@ -149,7 +149,7 @@ async function suites(root: string): Promise<Suite[]> {
     { ...tests("host", [pinned, ...unit, "tests/host/"], 20), needsRoot: true },
     { ...tests("e2e", [pinned, ...unit, "tests/e2e/"], 5), needsRoot: true },
     {
-      ...tests("vm", [pinned, ...unit, "tests/vm/kernel_test.ts"], 12),
+      ...tests("vm", [pinned, ...unit, "tests/vm/kernel_test.ts"], 17),
       needsRoot: true,
     },
   ];
