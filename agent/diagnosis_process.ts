@@ -6,6 +6,7 @@
  */
 import * as v from "valibot";
 import type { Config } from "./config/config.ts";
+import { feed, kill, startOwn } from "./own_process.ts";
 import type { Agent } from "./surface.ts";
 
 /** What is asked: as the options of `podskoop diagnose`. */
@@ -65,16 +66,7 @@ export class DiagnosisError extends Error {
 export type StartDiagnosing = () => Deno.ChildProcess;
 
 /** This program, as the command that it also is. */
-export const startDiagnosing: StartDiagnosing = () =>
-  new Deno.Command(Deno.execPath(), {
-    args: [
-      ...Deno.build.standalone ? [] : ["run", "-A", new URL("../main.ts", import.meta.url).href],
-      ...["diagnose", "--for-agent"],
-    ],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+export const startDiagnosing: StartDiagnosing = () => startOwn(["diagnose", "--for-agent"]);
 
 /** What its standard output, and its standard error, may have. */
 export const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
@@ -115,13 +107,13 @@ export async function diagnoseInProcess(
   start: StartDiagnosing = startDiagnosing,
 ): Promise<DiagnosisResult> {
   const child = start();
-  const kill = () => killed(child);
-  signal.addEventListener("abort", kill);
-  if (signal.aborted) kill();
+  const end = () => kill(child);
+  signal.addEventListener("abort", end);
+  if (signal.aborted) end();
   try {
-    const writing = write(child.stdin, JSON.stringify(task));
+    const writing = feed(child, JSON.stringify(task));
     const [answer, said, { success, code }] = await Promise.all([
-      bytesOf(child.stdout, ANSWER_BYTES_MAX, kill),
+      bytesOf(child.stdout, ANSWER_BYTES_MAX, end),
       bytesOf(child.stderr, SAID_BYTES_MAX),
       child.status,
       writing,
@@ -138,7 +130,7 @@ export async function diagnoseInProcess(
       code === EXIT_QUESTION,
     );
   } finally {
-    signal.removeEventListener("abort", kill);
+    signal.removeEventListener("abort", end);
   }
 }
 
@@ -161,26 +153,6 @@ export async function textsOf(
 ): Promise<Readonly<Record<string, string>>> {
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   return v.parse(v.record(v.string(), v.string()), await new Response(stream).json());
-}
-
-function killed(child: Deno.ChildProcess): void {
-  try {
-    child.kill("SIGKILL");
-  } catch (error) {
-    // It has ended by itself.
-    if (!(error instanceof TypeError)) throw error;
-  }
-}
-
-async function write(to: WritableStream<Uint8Array>, text: string): Promise<void> {
-  const writer = to.getWriter();
-  try {
-    await writer.write(new TextEncoder().encode(text));
-    await writer.close();
-  } catch (error) {
-    // It has ended before it read its task; its exit code says why.
-    if (!(error instanceof Deno.errors.BrokenPipe || error instanceof TypeError)) throw error;
-  }
 }
 
 /** What a stream has, up to a bound; the rest is read and thrown away. */

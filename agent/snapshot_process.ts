@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { feed, kill, startOwn } from "./own_process.ts";
 import type { Agent } from "./surface.ts";
 
 /** What to put into it; nothing is everything. */
@@ -20,15 +21,7 @@ const SAID_BYTES_MAX = 4_096;
 
 /** This program, as the command that it also is. */
 export const startCollecting: StartCollecting = (args) =>
-  new Deno.Command(Deno.execPath(), {
-    args: [
-      ...Deno.build.standalone ? [] : ["run", "-A", new URL("../main.ts", import.meta.url).href],
-      ...["collect", "--local", "--known-from-stdin", ...args],
-    ],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  startOwn(["collect", "--local", "--known-from-stdin", ...args]);
 
 /** The snapshot could not be taken; the message is the program's own. */
 export class SnapshotError extends Error {}
@@ -52,7 +45,7 @@ export async function snapshotStream(
   const said = textOf(child.stderr);
   const ended = child.status.finally(onEnd);
   const owners = agent.pods().filter(({ goneAt }) => goneAt === undefined);
-  const writing = write(child.stdin, JSON.stringify({ node: agent.status().node, owners }));
+  const writing = feed(child, JSON.stringify({ node: agent.status().node, owners }));
   const reader = child.stdout.getReader();
   const failure = async () => {
     const [{ success, code }, text] = await Promise.all([ended, said]);
@@ -73,27 +66,11 @@ export async function snapshotStream(
       else controller.error(failed);
     },
     async cancel() {
-      try {
-        child.kill("SIGKILL");
-      } catch (error) {
-        // It has ended by itself.
-        if (!(error instanceof TypeError)) throw error;
-      }
+      kill(child);
       await reader.cancel();
       await Promise.all([ended, said]);
     },
   });
-}
-
-async function write(to: WritableStream<Uint8Array>, text: string): Promise<void> {
-  const writer = to.getWriter();
-  try {
-    await writer.write(new TextEncoder().encode(text));
-    await writer.close();
-  } catch (error) {
-    // It has ended before it read its names; its exit code says why.
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
-  }
 }
 
 async function textOf(stream: ReadableStream<Uint8Array>): Promise<string> {

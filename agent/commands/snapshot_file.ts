@@ -13,6 +13,7 @@ import {
   type Snapshot,
   SNAPSHOT_BYTES_MAX,
 } from "../../diagnose/snapshot/format.ts";
+import { kill } from "../own_process.ts";
 import { Failure } from "./terminal.ts";
 
 /** What a file that zstd packed begins with (RFC 8878 §3.1.1). */
@@ -159,12 +160,7 @@ class Zstd implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.#child.kill("SIGKILL");
-    } catch (error) {
-      // It has ended by itself.
-      if (!(error instanceof TypeError)) throw error;
-    }
+    kill(this.#child);
     await Promise.all([this.#child.status, this.#said]);
     if (!this.output.locked) await this.output.cancel();
   }
