@@ -55,22 +55,12 @@ async function held(agent: AgentUnderTest): Promise<Held> {
   };
 }
 
-async function live(index: number, maker: Maker): Promise<void> {
-  const name = `${NAME}-${index}`;
-  const family = index % 2 === 0 ? 4 : 6;
-  await maker.do(`make ${name}`);
-  await maker.do(`fault${family} ${name}`);
-  await maker.do(`connect${family} ${name} ${CONNECTIONS}`);
-  await maker.do(`connect${family} ${NAME} ${CONNECTIONS}`);
-  await maker.do(`remove ${name}`);
-}
-
 /** Makes namespaces until there have been `until`, at their rate; how many scrapes it made. */
 async function churn(from: number, until: number, maker: Maker, agent: AgentUnderTest) {
   const began = performance.now();
   let scraped = began;
   for (let index = from; index < until; index++) {
-    await live(index, maker);
+    await maker.live(NAME, index, CONNECTIONS);
     if (performance.now() - scraped > SCRAPE_MS) {
       scraped = performance.now();
       await agent.metrics();

@@ -36,16 +36,6 @@ function descriptors(agent: AgentUnderTest): number {
   return [...Deno.readDirSync(`/proc/${agent.pid}/fd`)].length;
 }
 
-async function live(index: number, maker: Maker): Promise<void> {
-  const name = `${NAME}-${index}`;
-  const family = index % 2 === 0 ? 4 : 6;
-  await maker.do(`make ${name}`);
-  await maker.do(`fault${family} ${name}`);
-  await maker.do(`connect${family} ${name} ${CONNECTIONS}`);
-  await maker.do(`connect${family} ${NAME} ${CONNECTIONS}`);
-  await maker.do(`remove ${name}`);
-}
-
 function connections(metrics: Metrics): readonly (number | undefined)[] {
   return ["connect", "accept"].map((role) =>
     metrics.sum("podskoop_tcpconnect_connections_total", { pod: NAME, role })
@@ -60,7 +50,7 @@ Deno.test("churn with every probe on leaves nothing under way, and no descriptor
   const before = descriptors(agent);
   try {
     for (let index = 0; index < NAMESPACES; index++) {
-      await live(index, maker);
+      await maker.live(NAME, index, CONNECTIONS);
       if (index % 20 === 0) await agent.metrics();
     }
     const made = NAMESPACES * CONNECTIONS;

@@ -37,6 +37,20 @@ export class Maker implements AsyncDisposable {
     this.#waiting.delete(order);
   }
 
+  /**
+   * One of many namespaces, from its making to its end: a fault, connections of its own, and as
+   * many in the namespace `stays`. Every second one's are of IPv6.
+   */
+  async live(stays: string, index: number, connections: number): Promise<void> {
+    const name = `${stays}-${index}`;
+    const family = index % 2 === 0 ? 4 : 6;
+    await this.do(`make ${name}`);
+    await this.do(`fault${family} ${name}`);
+    await this.do(`connect${family} ${name} ${connections}`);
+    await this.do(`connect${family} ${stays} ${connections}`);
+    await this.do(`remove ${name}`);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#orders.close();
     await this.#reading;
