@@ -33,8 +33,8 @@ interface Station {
   pass(evaluation: Evaluation, passage: Passage, next: Next): readonly Ending[];
 }
 
-/** Whose rules a packet meets: those of IP, or those of a bridge that it passes. */
-export type Layer = "ip" | "bridge";
+/** Whose rules a packet meets: those of IP or ARP, or those of a bridge that it passes. */
+export type Layer = "ip" | "arp" | "bridge";
 
 /** The rules of one namespace. */
 export class Netfilter {
@@ -45,6 +45,7 @@ export class Netfilter {
   #nft: Nft | string | undefined;
   #ipvs: Ipvs | undefined;
   #bridged: boolean | undefined;
+  #arps: boolean | undefined;
   #atDevices: boolean | undefined;
 
   constructor(namespace: NamespaceSnapshot) {
@@ -55,6 +56,11 @@ export class Netfilter {
   /** Whether there may be rules of the family `bridge`. */
   get bridged(): boolean {
     return this.#bridged ??= (this.#namespace.nft ?? "").includes('"bridge"');
+  }
+
+  /** Whether there may be rules of the family `arp`. */
+  get arps(): boolean {
+    return this.#arps ??= (this.#namespace.nft ?? "").includes('"arp"');
   }
 
   /** Whether there may be rules at devices: of the hooks ingress and egress. */
@@ -77,7 +83,7 @@ export class Netfilter {
     const device = hook === "egress" ? around.outDevice : around.inDevice;
     const stations = this.#stationsOf(hook, family, layer, device);
     const begins = hook === "prerouting" && around.inDevice !== "lo" || hook === "output" ||
-      hook === "ingress" || hook === "egress" || layer === "bridge";
+      hook === "ingress" || hook === "egress" || layer !== "ip";
     const start = { packet, tracked: !begins, rerouted: false };
     const lacking = this.#lacking(family);
     return go(evaluation, stations, 0, start).map((ending) => {
@@ -96,7 +102,9 @@ export class Netfilter {
   /** Rules that the snapshot does not have, and that are taken for none. */
   #lacking(family: "ip" | "ip6"): string[] {
     const tables = family === "ip" ? "iptables" : "ip6tables";
-    return [`${tables}Legacy`, `${tables}Nft`, "nft", "ipvs", "all"].flatMap((part) => {
+    const parts = [`${tables}Legacy`, `${tables}Nft`, "nft", "ipvs", "all"];
+    if (family === "ip") parts.push("arptablesLegacy");
+    return parts.flatMap((part) => {
       const because = this.#because(part);
       return because === undefined ? [] : [`${because}; it is taken for empty`];
     });
@@ -173,8 +181,11 @@ export class Netfilter {
     const none = () => false;
     if (layer === "bridge") return ruleset.bases(hook, ["bridge"], device, none);
     if (hook === "ingress" || hook === "egress") {
-      return ruleset.bases(hook, ["netdev", "inet"], device, none);
+      // The family inet sees nothing but IP there, too (`nft_do_chain_inet_ingress`).
+      const families = layer === "arp" ? ["netdev"] : ["netdev", "inet"];
+      return ruleset.bases(hook, families, device, none);
     }
+    if (layer === "arp") return ruleset.bases(hook, ["arp"], device, none);
     const shown = this.#text("iptables-nft", family);
     return [
       ...this.#text("iptables-legacy", family).bases(hook, () => 0),
@@ -195,7 +206,7 @@ export class Netfilter {
   #servers(hook: Hook, layer: Layer): Station[] {
     this.#ipvs ??= new Ipvs(this.#namespace.ipvs ?? "");
     const priority = hook === "input" ? 99 : hook === "output" ? -98 : undefined;
-    if (this.#ipvs.empty || priority === undefined || layer === "bridge") return [];
+    if (this.#ipvs.empty || priority === undefined || layer !== "ip") return [];
     return [chainStation(this.#ipvs.base(priority))];
   }
 }

@@ -106,7 +106,8 @@ function zoned(packet: Packet): Connection {
 
 function payloadTarget(protocol = "", field = ""): Target | undefined {
   const named = namedField(protocol, field);
-  if (named === undefined) return undefined;
+  // Who asks for whom by ARP is not followed where a rule changes it.
+  if (named === undefined || protocol === "arp") return undefined;
   const type = named.type === "dscp" || named.type === "ecn" ? named.type : "number";
   return {
     type,

@@ -67,7 +67,12 @@ const SECURED = key("number", ({ around: { xfrm } }) => {
 const CLOCK = unseen("the time at which the packet comes is not known");
 
 const KEYS: Readonly<Record<string, Key>> = {
-  length: key("number", ({ packet }) => one(packet.length)),
+  length: key(
+    "number",
+    ({ packet }) =>
+      // With its frame where it is sent, and filled up by some devices.
+      packet.arp === undefined ? one(packet.length) : unsure("the length of ARP is not known"),
+  ),
   protocol: key("etherType", ({ packet }) => one(etherTypeOf(packet))),
   nfproto: key("family", ({ packet }) => one(packet.source.family === 4 ? 2 : 10)),
   l4proto: key("protocol", ({ packet }) => packet.arp === undefined ? one(packet.protocol) : BREAK),
@@ -86,6 +91,9 @@ const KEYS: Readonly<Record<string, Key>> = {
   skgid: owner("gid"),
   pkttype: key("packetType", ({ packet, around }) => {
     const { family, bits } = packet.destination;
+    if (packet.arp !== undefined) {
+      return one(packet.arp === "request" && around.inDevice !== undefined ? 1 : 0);
+    }
     if (family === 6 ? bits >> 120n === 0xffn : bits >> 28n === 0xen) return one(2);
     return one(around.addressType(packet.destination) === "broadcast" ? 1 : 0);
   }),

@@ -130,7 +130,7 @@ export function readBits(moment: Moment, layer: Layer, { offset, length }: Field
   return unsure("what a header of the packet has there is not known");
 }
 
-/** What IP sends has no frame yet; what a bridge sends has, and what a device does. */
+/** What IP or ARP sends has no frame yet; what a bridge sends has, and what a device does. */
 function framed({ hook, around, packet }: Moment): boolean {
   return around.inDevice !== undefined || packet.destinationMac !== undefined || hook === "egress";
 }

@@ -195,13 +195,16 @@ Deno.test("nft asks younger chains first where priorities are equal", () => {
 });
 
 Deno.test("a snapshot without a part of the rules says what was taken for empty", () => {
-  const missing = [{ part: "iptablesLegacy", because: "iptables-legacy-save is not installed" }];
-  const rules = new Netfilter(namespaceWith({ missing }));
-  const outcome = only(rules.run("forward", packetOf(POD, "10.9.9.9", 80), AROUND));
-  assert.match(
-    outcome.assumptions.join(),
-    /lacks iptablesLegacy: .* is not installed; it is taken/,
-  );
+  const lacking = (part: string, from: string, to: string) => {
+    const missing = [{ part, because: "nobody asked" }];
+    const rules = new Netfilter(namespaceWith({ missing }));
+    return only(rules.run("forward", packetOf(from, to, 80), AROUND)).assumptions.join();
+  };
+  for (const part of ["iptablesLegacy", "arptablesLegacy"]) {
+    const said = `the snapshot lacks ${part}: nobody asked; it is taken for empty`;
+    assert.equal(lacking(part, POD, "10.9.9.9"), said);
+    assert.equal(lacking(part, "fd00::1", "fd00::2"), "");
+  }
 });
 
 Deno.test("nft does not know the hardware addresses of a frame at the device that sends it", () => {

@@ -58,7 +58,7 @@ export interface Surroundings {
 /** Where a rule stands. */
 export interface RuleReference {
   readonly engine: "iptables-legacy" | "iptables-nft" | "nft" | "ipvs" | "bridge";
-  /** `ip`, `ip6`, `inet`, `netdev`, `bridge`. */
+  /** `ip`, `ip6`, `inet`, `netdev`, `arp`, `bridge`. */
   readonly family: string;
   readonly table: string;
   readonly chain: string;

@@ -39,6 +39,9 @@ const NAMES_BYTES_MAX = 64 * 1024;
 /** Each is asked twice; agents with more of them attach programs now, which are listed at once. */
 const FILTERED_DEVICES_MAX = 256;
 
+/** What is never recorded, but may be there. */
+const UNREAD = "arptablesLegacy";
+
 /** What iptables calls its tables. */
 const TABLES: ReadonlySet<string> = new Set(["filter", "nat", "mangle", "raw", "security"]);
 
@@ -160,6 +163,7 @@ class Inquiry {
       this.#wireguard(),
     ]);
     this.#file("ipvs", "thread-self/net/ip_vs");
+    this.#arptables();
     this.#sysctls();
     this.#xfrm();
     this.#names("resolvConf", "etc/resolv.conf", resolvLine);
@@ -167,7 +171,7 @@ class Inquiry {
     return this;
   }
 
-  #lacks(part: Part, because: string, remedy?: string): undefined {
+  #lacks(part: Part | typeof UNREAD, because: string, remedy?: string): undefined {
     this.missing.push({ part, because, ...(remedy === undefined ? {} : { remedy }) });
   }
 
@@ -305,6 +309,16 @@ class Inquiry {
     }
     if (typeof tables === "number" || tables.trim() === "") this.parts[part] = "";
     else await this.#text(part, [`${tool}-legacy-save`, "-c"]);
+  }
+
+  /** Whatever its rules are: those that its successor makes are nftables' own. */
+  #arptables(): void {
+    const [tables = -ENOENT] = this.place.files(["thread-self/net/arp_tables_names"]);
+    if (typeof tables === "number" && tables !== -ENOENT) {
+      this.#lacks(UNREAD, `Cannot read "/proc/net/arp_tables_names": ${errorName(tables)}`);
+    } else if (typeof tables === "string" && tables.trim() !== "") {
+      this.#lacks(UNREAD, "There are tables of arptables-legacy, which is not asked");
+    }
   }
 
   async #nft(): Promise<void> {

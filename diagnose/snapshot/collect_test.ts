@@ -48,7 +48,10 @@ const FILES: Readonly<Record<string, string | number>> = {
 };
 
 /** A namespace in which every tool gives its capture, but those in `broken`. */
-function place(broken: Readonly<Record<string, Ran>> = {}): Place & { ran: string[] } {
+function place(
+  broken: Readonly<Record<string, Ran>> = {},
+  arpTables: string | number = -ENOENT,
+): Place & { ran: string[] } {
   const ran: string[] = [];
   return {
     ran,
@@ -67,6 +70,8 @@ function place(broken: Readonly<Record<string, Ran>> = {}): Place & { ran: strin
           ? "filter\n"
           : path.endsWith("ip6_tables_names")
           ? -EPERM
+          : path.endsWith("arp_tables_names")
+          ? arpTables
           : -ENOENT
       ),
     run(program, args, input) {
@@ -109,6 +114,20 @@ Deno.test("a snapshot reads back, packed or not, with every part", async () => {
   assert.deepEqual(only?.missing.map(({ part, because }) => `${part}: ${because}`), [
     'ip6tablesLegacy: Cannot read "/proc/net/ip6_tables_names": EPERM',
   ]);
+});
+
+Deno.test("a snapshot says where arptables-legacy has tables", async () => {
+  const missing = async (tables: string | number) => {
+    const text = await textOf(subject(place({}, tables)));
+    const [only] = readSnapshot(new TextEncoder().encode(text)).namespaces;
+    return only?.missing.find(({ part }) => part === "arptablesLegacy")?.because;
+  };
+  assert.equal(await missing(""), undefined);
+  assert.equal(
+    await missing("filter\n"),
+    "There are tables of arptables-legacy, which is not asked",
+  );
+  assert.equal(await missing(-EPERM), 'Cannot read "/proc/net/arp_tables_names": EPERM');
 });
 
 Deno.test("a part that fails is missing with its reason, and takes no other with it", async () => {

@@ -1,13 +1,16 @@
 /**
- * Neighbour discovery of IPv6 is ICMP, and so passes the rules of netfilter like any packet.
+ * Who asks for a neighbour, and who answers, meets rules of netfilter: discovery of IPv6 is ICMP,
+ * and passes them like any packet; ARP has hooks of its own.
  *
- * Source: RFC 4861 §4.3, §4.4; the kernel's `ndisc_send_ns`, `ndisc_send_na`.
+ * Sources: RFC 4861 §4.3, §4.4; the kernel's `ndisc_send_ns`, `ndisc_send_na`, `arp_xmit` and
+ * `arp_rcv`.
  *
  * @module
  */
-import type { Hook } from "../netfilter/netfilter.ts";
+import type { Hook, Layer, Outcome } from "../netfilter/netfilter.ts";
 import { type Address, formatAddress } from "../packet/address.ts";
-import { newConnection, type Packet, PROTOCOLS } from "../packet/packet.ts";
+import { arpPacket, newConnection, type Packet, PROTOCOLS } from "../packet/packet.ts";
+import { BROADCAST } from "./frames.ts";
 import type { Place } from "./network.ts";
 import { causeOf } from "./netfilter_cause.ts";
 import { surroundings } from "./surroundings.ts";
@@ -30,19 +33,54 @@ export function advertisement(sender: Address, hop: Address): Packet {
   return message(hop, sender, ADVERTISEMENT);
 }
 
-/** Why one side's rules stop the question or the answer; undefined if they do not. */
+/** Of a rule of which it is not known what it does. */
+export const UNSURE = "netfilter-unknown";
+
+/**
+ * Why one side's rules stop the question or the answer; undefined if they do not. Its `id` is
+ * `UNSURE` where that is not known.
+ */
 export function discoveryRefused(
   asking: Place,
   answering: Place,
   hop: Address,
   sender: Address,
 ): Cause | undefined {
-  const question = solicitation(sender, hop);
-  const answer = advertisement(sender, hop);
-  return stopped(asking, ["output", "postrouting"], question, hop) ??
-    stopped(answering, ["prerouting", "input"], question, hop) ??
-    stopped(answering, ["output", "postrouting"], answer, hop) ??
-    stopped(asking, ["prerouting", "input"], answer, hop);
+  const arp = hop.family === 4;
+  const asks: Message = {
+    ...{ from: asking.device.mac, to: arp ? BROADCAST : multicastMac(hop) },
+    packet: arp ? arpPacket("request", sender, hop) : solicitation(sender, hop),
+    what: `the ${arp ? "ARP" : "ICMPv6"} that asks for ${formatAddress(hop)}`,
+  };
+  const answers: Message = {
+    ...{ from: answering.device.mac, to: asking.device.mac },
+    packet: arp ? arpPacket("reply", hop, sender) : advertisement(sender, hop),
+    what: `the ${arp ? "ARP" : "ICMPv6"} that answers for ${formatAddress(hop)}`,
+  };
+  return stopped(asking, "sent", asks) ?? stopped(answering, "received", asks) ??
+    stopped(answering, "sent", answers) ?? stopped(asking, "received", answers);
+}
+
+/** One of both, and whose frame it is in. */
+interface Message {
+  readonly from: string;
+  readonly to: string;
+  readonly packet: Packet;
+  readonly what: string;
+}
+
+const HOOKS = {
+  ip: {
+    sent: ["output", "postrouting", "egress"],
+    received: ["ingress", "prerouting", "input"],
+  },
+  arp: { sent: ["output", "egress"], received: ["ingress", "input"] },
+} as const satisfies Partial<Record<Layer, Record<"sent" | "received", readonly Hook[]>>>;
+
+/** 33:33 and the last four bytes of the group. */
+function multicastMac(hop: Address): string {
+  const last = (0xff00_0000n | hop.bits & 0xff_ffffn).toString(16);
+  return `33:33:${last.match(/../g)?.join(":")}`;
 }
 
 /** ff02::1:ff00:0/104 with the last three bytes of the address. */
@@ -61,27 +99,47 @@ function message(source: Address, destination: Address, type: number): Packet {
 
 function stopped(
   { namespace, device }: Place,
-  hooks: readonly Hook[],
-  packet: Packet,
-  hop: Address,
+  way: "sent" | "received",
+  { from, to, packet, what }: Message,
 ): Cause | undefined {
-  let now = packet;
-  for (const hook of hooks) {
-    // The kernel has set the message's device before it is sent: rules see it as if it came by it.
+  const layer = packet.arp === undefined ? "ip" : "arp";
+  const { netfilter } = namespace;
+  if (layer === "arp" && !netfilter.arps && !netfilter.atDevices) return undefined;
+  // ARP's own header has the sender's address, too, before there is a frame.
+  let now: Packet = way === "received"
+    ? { ...packet, sourceMac: from, destinationMac: to }
+    : layer === "arp"
+    ? { ...packet, sourceMac: from }
+    : packet;
+  for (const hook of HOOKS[layer][way]) {
+    // The kernel has set the device of what it sends for IPv6 before: as if it came by it.
+    const both = hook === "postrouting";
     const between = {
-      ...(hook === "output" ? {} : { in: device.name }),
-      ...(hook === "output" || hook === "postrouting" ? { out: device.name } : {}),
+      ...(way === "received" || both ? { in: device.name } : {}),
+      ...(way === "sent" ? { out: device.name } : {}),
     };
-    const outcomes = namespace.netfilter.run(hook, now, surroundings(namespace, between));
-    // Where it cannot be known, the packet that asks for it will meet the same rules, and say so.
-    const sure = outcomes.every(({ verdict }) => verdict === "drop" || verdict === "reject");
-    const [first] = outcomes;
-    if (first !== undefined && sure) {
-      const cause = causeOf(namespace, hook, between, now, first);
-      const what = packet.icmp?.type === SOLICITATION ? "asks for" : "answers for";
-      return { ...cause, what: `${cause.what}: the ICMPv6 that ${what} ${formatAddress(hop)}` };
+    const outcomes = netfilter.run(hook, now, surroundings(namespace, between), layer);
+    const stop = refusal(outcomes, layer);
+    if (stop !== undefined) {
+      const cause = causeOf(namespace, hook, between, now, stop);
+      const sure = outcomes.every(stops);
+      return { ...cause, ...(sure ? {} : { id: UNSURE }), what: `${cause.what}: ${what}` };
     }
-    if (first?.verdict === "accept") now = first.packet;
+    const passes = outcomes.find(({ verdict }) => verdict === "accept");
+    if (passes !== undefined) now = passes.packet;
   }
   return undefined;
+}
+
+function stops({ verdict }: Outcome): boolean {
+  return verdict === "drop" || verdict === "reject";
+}
+
+/**
+ * The outcome that ends it, or may. Who asks for a neighbour does so more than once, so of ICMPv6
+ * chance lets one pass; what is unknown of it the packet that asks for it will meet, and say so.
+ */
+function refusal(outcomes: readonly Outcome[], layer: "ip" | "arp"): Outcome | undefined {
+  if (layer === "arp") return outcomes.find(({ verdict }) => verdict !== "accept");
+  return outcomes.every(stops) ? outcomes[0] : undefined;
 }

@@ -8,7 +8,7 @@
 import { type Address, formatAddress, inPrefix, sameAddress } from "../packet/address.ts";
 import { arpPacket, type Packet } from "../packet/packet.ts";
 import { addressesOf, type Device, SCOPE } from "./device.ts";
-import { advertisement, discoveryRefused, solicitation } from "./discovery.ts";
+import { advertisement, discoveryRefused, solicitation, UNSURE } from "./discovery.ts";
 import { type Arrival, BROADCAST, deviceText, type Frame, type Frames } from "./frames.ts";
 import { inputFlow, sourceProblem } from "./input_route.ts";
 import { isLinkLocal, isLocal, isMulticast, lookup } from "./lookup.ts";
@@ -111,9 +111,6 @@ function taken(frames: Frames, place: Place, mac: string): boolean {
   const frame: Frame = { source: place.device.mac, destination: mac };
   return frames.transmit(place, frame, START).some(({ at }) => at !== "lost");
 }
-
-/** Of a rule of which it is not known what it does. */
-export const UNSURE = "netfilter-unknown";
 
 interface Answers {
   readonly by: readonly Place[];
@@ -286,7 +283,7 @@ function unheard(
       fix: "correct the route that leads to this device",
     };
   }
-  return hop.family === 6 ? discoveryRefused(asking, other, hop, sender) : undefined;
+  return discoveryRefused(asking, other, hop, sender);
 }
 
 /** Whether a device answers; or why one that might does not. */

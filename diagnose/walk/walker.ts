@@ -11,11 +11,12 @@ import type { Hook, Layer, Outcome } from "../netfilter/netfilter.ts";
 import { type Address, formatAddress, sameAddress } from "../packet/address.ts";
 import { firstPacket, newConnection, type Packet, PROTOCOLS, tupleOf } from "../packet/packet.ts";
 
+import { UNSURE } from "./discovery.ts";
 import { type Arrival, type BridgeHook, type Carried, type Frame, Frames } from "./frames.ts";
 import { inputRoute, lacking, unroutable } from "./input_route.ts";
 import { isLimitedBroadcast, isMulticast, lookup } from "./lookup.ts";
 import type { Namespace } from "./namespace.ts";
-import { neighbours, UNSURE } from "./neighbours.ts";
+import { neighbours } from "./neighbours.ts";
 import type { Network, Place } from "./network.ts";
 import { causeOf, ruleSteps } from "./netfilter_cause.ts";
 import type { Hop, Route } from "./routes.ts";
@@ -692,10 +693,11 @@ export class Walker {
     frame: Frame,
     trail: Trail,
   ): readonly Arrival[] | undefined {
-    const { packet } = frame;
+    const packet = frame.packet ?? frame.arp;
     if (packet === undefined || !place.namespace.netfilter.atDevices) return undefined;
     const between = hook === "ingress" ? { in: place.device.name } : { out: place.device.name };
-    return this.#ofFrame(hook, "ip", place, between, { frame, packet }, trail);
+    const layer = packet.arp === undefined ? "ip" : "arp";
+    return this.#ofFrame(hook, layer, place, between, { frame, packet }, trail);
   }
 
   #ofFrame(

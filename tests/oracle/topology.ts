@@ -102,6 +102,8 @@ interface Node {
 
 /** Below it a seed goes on making the network that it has always made. */
 const MORE_FROM = 10_000_000;
+/** From it on there are rules that keep neighbours from finding each other, too. */
+const NEIGHBOURS_FROM = 120_000_000;
 const TCP_PORT = 8080;
 const UDP_PORT = 5353;
 const SHUT_PORT = 8081;
@@ -120,7 +122,7 @@ const OUTER_EXPRESSIONS = [
 
 /** Makes a network from a seed; names begin with `prefix`. A `wide` one has all kinds of links. */
 export function topologyOf(seed: number, prefix: string, wide = false): Topology {
-  return new Maker(new Dice(seed), prefix, wide, seed >= MORE_FROM).make();
+  return new Maker(new Dice(seed), prefix, wide, seed).make();
 }
 
 /** What makes a namespace in which nothing is sent but what is asked for. */
@@ -172,12 +174,12 @@ class Maker {
   #six = false;
   readonly #extra: Pod[] = [];
 
-  /** `more` is more kinds of disturbances. */
+  /** Later seeds have more kinds of disturbances. */
   constructor(
     readonly dice: Dice,
     readonly prefix: string,
     readonly wide: boolean,
-    readonly more: boolean,
+    readonly seed: number,
   ) {}
 
   make(): Topology {
@@ -429,8 +431,11 @@ class Maker {
         this.#listed,
         this.#lottery,
       ],
-      ...(this.more ? [this.#bridged, this.#bridged, this.#early, this.#addresses] : []),
-      ...(this.more ? [this.#addresses, this.#mapped, this.#rerouted] : []),
+      ...(this.seed < MORE_FROM ? [] : [
+        ...[this.#bridged, this.#bridged, this.#early, this.#addresses, this.#addresses],
+        ...[this.#mapped, this.#rerouted],
+      ]),
+      ...(this.seed < NEIGHBOURS_FROM ? [] : Array.from({ length: 9 }, () => this.#asking)),
     ];
     dice.of(kinds).call(this, node, pod);
   }
@@ -727,6 +732,39 @@ class Maker {
     this.#lines.push(
       `ip netns exec ${where} nft 'table ${family} e${this.#sets++} { chain c { ` +
         `type filter hook ${hook} device "${device}" priority 0; ${match} ${does}; }; }'`,
+    );
+  }
+
+  /** Rules about who asks for a neighbour, and who answers. */
+  #asking(node: Node, pod: Pod): void {
+    const { dice } = this;
+    const other = dice.of(this.#nodes.flatMap(({ pods }) => pods));
+    const [where, device] = dice.of([
+      ...[[node.name, "eth0"], [node.name, node.style === "bridge" ? "br0" : pod.port]] as const,
+      ...[[pod.name, "eth0"], [`${this.prefix}s`, `n${node.number}`]] as const,
+    ]);
+    const [family, hook] = dice.of([
+      ...[["arp", "input"], ["arp", "output"], ["arp", "input"], ["arp", "output"]] as const,
+      ...[["netdev", "ingress"], ["netdev", "egress"], ["inet", "input"]] as const,
+    ]);
+    const four = dice.of([
+      ...["arp operation request", "arp operation reply", `arp saddr ip ${pod.v4}`],
+      ...[`arp daddr ip ${other.v4}`, `arp saddr ip 10.70.${node.number}.0/24`],
+      ...[`arp saddr ether ${MAC}${node.number}1`, `arp saddr ip != ${node.v4}`, "arp htype 1"],
+    ]);
+    const [near, unicast] = [`iifname "${device}" `, "meta pkttype host "];
+    const six = dice.of([
+      ...["icmpv6 type nd-neighbor-solicit", "icmpv6 type nd-neighbor-advert"],
+      ...[`ip6 saddr ${pod.v6}`, `ip6 daddr ff02::/16`, "meta l4proto ipv6-icmp"],
+    ]);
+    const match = family === "arp" ? four : family === "inet" ? six : dice.of([four, four, six]);
+    const first = family !== "arp" ? "" : dice.of(["", "", hook === "input" ? near : "", unicast]);
+    const does = dice.of(["drop", "drop", "drop", "accept", "meta mark set 1"]);
+    const more = dice.chance(0.2) && family === "arp" ? "meta mark 1 drop; " : "";
+    const at = family === "netdev" ? ` device "${device}"` : "";
+    this.#lines.push(
+      `ip netns exec ${where} nft 'table ${family} r${this.#sets++} { chain c { ` +
+        `type filter hook ${hook}${at} priority 0; ${first}${match} ${does}; ${more}}; }'`,
     );
   }
 
