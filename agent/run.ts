@@ -18,6 +18,7 @@ import { EventStore } from "./events/store.ts";
 import { HttpCounts } from "./http_counts.ts";
 import { log, setLevel } from "./log.ts";
 import { findMissing } from "./missing.ts";
+import { MountWatch } from "./namespaces/mounts.ts";
 import { NamespaceVisitor } from "./namespaces/visitor.ts";
 import { overview } from "./overview.ts";
 import { CriSource } from "./pods/cri/cri.ts";
@@ -68,6 +69,7 @@ async function run({ configFile, overrides }: RunOptions): Promise<number> {
   const hostNetns = config.sidecar ? 0 : table.processes.hostNetns;
   const units = new Units({ probes, collectors, kernel, hostNetns, ...pins });
   const identities = new Identities({ table, ...namesOf(config), node: config.nodeName });
+  const mounts = config.sidecar ? undefined : mountWatch(table, identities);
   const store = new EventStore({ dataDir: config.dataDir, ...config.events.store });
   const pipeline = new EventPipeline({ config: config.events, store });
   signals.onHangUp = () => pipeline.reopen();
@@ -105,6 +107,7 @@ async function run({ configFile, overrides }: RunOptions): Promise<number> {
   try {
     await open(config);
     await agent.start();
+    mounts?.start();
     missing = await findMissing(config);
     if (agent.hasFailures()) warnOf(missing);
     const url = server?.url ?? "";
@@ -113,7 +116,7 @@ async function run({ configFile, overrides }: RunOptions): Promise<number> {
     await untilStopped(agent, signals.stopped, file, start.text);
     log.info("Stopping");
   } finally {
-    await Promise.all([diagnoses.close(), server?.close()]);
+    await Promise.all([diagnoses.close(), server?.close(), mounts?.close()]);
     await agent.stop();
     pins.lock?.[Symbol.dispose]();
   }
@@ -145,6 +148,17 @@ function namesOf({ runtimeEndpoint, kubernetes, nodeName, sidecar }: Config) {
   return { sources };
 }
 
+/** Looks at the node as soon as a namespace that is not known has been mounted. */
+function mountWatch(table: NamespaceTable, identities: Identities): MountWatch {
+  return new MountWatch((mounts) => {
+    if (table.lacksAny(mounts)) identities.tick().catch(cannotLook);
+  });
+}
+
+function cannotLook(error: unknown): void {
+  log.error(`Cannot look at the node: ${error}`);
+}
+
 /** Ticks, and follows the configuration's file, until a signal says to stop. */
 async function untilStopped(
   agent: RunningAgent,
@@ -156,7 +170,7 @@ async function untilStopped(
   const timer = setInterval(() => {
     if (ticking) return; // a slow look is not joined by a second one
     ticking = true;
-    agent.tick().catch((error) => log.error(`Cannot look at the node: ${error}`)).finally(() => {
+    agent.tick().catch(cannotLook).finally(() => {
       ticking = false;
     });
   }, TICK_MILLISECONDS);

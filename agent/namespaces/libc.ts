@@ -25,6 +25,14 @@ const LIBC = Deno.dlopen(
     send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
     recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
     poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
+    pollBeside: {
+      name: "poll",
+      parameters: ["buffer", "u64", "i32"],
+      result: "i32",
+      nonblocking: true,
+    },
+    eventfd: { parameters: ["u32", "i32"], result: "i32" },
+    write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
     epoll_create1: { parameters: ["i32"], result: "i32" },
     epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
     epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
@@ -320,6 +328,42 @@ export function mountsChanged(descriptor: number): boolean {
   pollBytes.set([POLLPRI, 0, 0, 0], 4);
   if (LIBC.poll(pollBytes, 1n, 0) < 0) return true;
   return (u16(pollBytes, 6) & (POLLPRI | POLLERR)) !== 0;
+}
+
+const EFD_CLOEXEC = 0o2000000;
+
+/** An eventfd(2) at zero, which `wake` makes readable; a descriptor, or a failure. */
+export function openWaker(): number {
+  const descriptor = LIBC.eventfd(0, EFD_CLOEXEC);
+  return descriptor < 0 ? failed() : descriptor;
+}
+
+/** Makes an eventfd readable: who waits for it wakes. */
+export function wake(waker: number): void {
+  const one = buffer(8);
+  one[0] = 1;
+  if (Number(LIBC.write(waker, one, 8n)) < 0) {
+    throw new Error(`Cannot wake who waits for descriptor ${waker}: ${errorName(failed())}`);
+  }
+}
+
+/**
+ * Waits, on a thread of its own, until one of the open `/proc/PID/mountinfo` has changed since the
+ * last call, or the eventfd `waker` is readable. A signal may end it early.
+ */
+export async function whenMountsChange(
+  descriptors: readonly number[],
+  waker: number,
+): Promise<void> {
+  const polled = buffer(8 * (descriptors.length + 1));
+  const view = new DataView(polled.buffer);
+  for (const [index, descriptor] of descriptors.entries()) {
+    view.setInt32(8 * index, descriptor, true);
+    view.setInt16(8 * index + 4, POLLPRI, true);
+  }
+  view.setInt32(8 * descriptors.length, waker, true);
+  view.setInt16(8 * descriptors.length + 4, POLLIN, true);
+  await LIBC.pollBeside(polled, BigInt(descriptors.length + 1), -1);
 }
 
 /** A socket of rtnetlink(7), as `openNetlinkSocket` makes it. */

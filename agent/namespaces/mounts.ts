@@ -4,7 +4,16 @@
  *
  * @module
  */
-import { close, mountsChanged, open, readLink, readText } from "./libc.ts";
+import {
+  close,
+  mountsChanged,
+  open,
+  openWaker,
+  readLink,
+  readText,
+  wake,
+  whenMountsChange,
+} from "./libc.ts";
 
 /** Mounts of network namespaces that are kept of one mount table; more are counted. */
 export const MOUNTS_MAX = 8192;
@@ -82,19 +91,29 @@ class MountTable {
   }
 }
 
+/** A mount table's file, and where its mount namespace's `/` is. */
+interface MountFile {
+  readonly path: string;
+  readonly root: string;
+}
+
+/** Those of pid 1's mount namespace, and of ours where that is another. */
+function mountFiles(proc: string): readonly MountFile[] {
+  const own = { path: `${proc}/self/mountinfo`, root: "" };
+  const first = readLink(`${proc}/1/ns/mnt`);
+  if (first === readLink(`${proc}/self/ns/mnt`)) return [own];
+  // Where even the link cannot be read, `root` cannot be used either, but the paths may well be
+  // ours.
+  return [{ path: `${proc}/1/mountinfo`, root: isText(first) ? `${proc}/1/root` : "" }, own];
+}
+
 /** The network namespaces mounted in pid 1's mount namespace, and in ours where that is another. */
 export class NetnsMountTables {
   #refused = 0;
   readonly #tables: readonly MountTable[];
 
   constructor(proc: string) {
-    const own = new MountTable(`${proc}/self/mountinfo`, "");
-    const first = readLink(`${proc}/1/ns/mnt`);
-    this.#tables = first === readLink(`${proc}/self/ns/mnt`)
-      ? [own]
-      // Where even the link cannot be read, `root` cannot be used either, but the paths may well be
-      // ours.
-      : [new MountTable(`${proc}/1/mountinfo`, isText(first) ? `${proc}/1/root` : ""), own];
+    this.#tables = mountFiles(proc).map(({ path, root }) => new MountTable(path, root));
   }
 
   /** Mounts that passed `MOUNTS_MAX`, at the last reading. */
@@ -122,6 +141,71 @@ export class NetnsMountTables {
   /** Gives the files back. */
   close(): void {
     for (const table of this.#tables) table.close();
+  }
+}
+
+/** After a look at what has changed, the next waits for this long: makers of pods mount much. */
+const PAUSE_MILLISECONDS = 100;
+
+/**
+ * Tells at once when network namespaces may have been mounted: the kernel wakes who polls a mount
+ * table that changes. A pod's is mounted before its network is made, so even one of a short life is
+ * seen.
+ */
+export class MountWatch {
+  readonly #files: readonly MountFile[];
+  readonly #mounted: (mounts: readonly NetnsMount[]) => void;
+  #waker = -1;
+  #pause: { readonly timer: ReturnType<typeof setTimeout>; readonly end: () => void } | undefined;
+  #closed = false;
+  #watching: Promise<void> | undefined;
+
+  /** Calls `mounted` with all that are mounted, whenever that may be news. */
+  constructor(mounted: (mounts: readonly NetnsMount[]) => void, proc = "/proc") {
+    this.#mounted = mounted;
+    this.#files = mountFiles(proc);
+  }
+
+  /** Begins to watch. What cannot be watched is found later, by those who look regularly. */
+  start(): void {
+    this.#waker = openWaker();
+    const descriptors = this.#files.map(({ path }) => open(path)).filter((each) => each >= 0);
+    if (this.#waker < 0 || descriptors.length === 0) return this.#end(descriptors);
+    this.#watching = this.#watch(descriptors).finally(() => this.#end(descriptors));
+  }
+
+  /** Ends it; resolves when nothing is open any more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#pause?.timer);
+    this.#pause?.end();
+    if (this.#waker >= 0) wake(this.#waker);
+    await this.#watching;
+  }
+
+  async #watch(descriptors: readonly number[]): Promise<void> {
+    for (;;) {
+      await whenMountsChange(descriptors, this.#waker);
+      if (this.#closed) return;
+      this.#mounted(this.#read());
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#pause = { timer: setTimeout(resolve, PAUSE_MILLISECONDS), end: resolve };
+      await promise;
+      if (this.#closed) return;
+    }
+  }
+
+  #read(): readonly NetnsMount[] {
+    return this.#files.flatMap(({ path, root }) => {
+      const text = readText(path);
+      return typeof text === "string" ? netnsMounts(text, root).mounts : [];
+    });
+  }
+
+  #end(descriptors: readonly number[]): void {
+    for (const descriptor of descriptors) close(descriptor);
+    if (this.#waker >= 0) close(this.#waker);
+    this.#waker = -1;
   }
 }
 

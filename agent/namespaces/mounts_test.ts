@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MOUNTS_MAX, netnsMounts } from "./mounts.ts";
+import { MOUNTS_MAX, MountWatch, netnsMounts } from "./mounts.ts";
 
 Deno.test("mounts are those whose root is a network namespace, the later of two", () => {
   const text = [
@@ -29,4 +29,17 @@ Deno.test("mounts beyond the bound are counted", () => {
   const { mounts, refused } = netnsMounts(lines.join("\n"));
   assert.equal(mounts.length, MOUNTS_MAX);
   assert.equal(refused, 13);
+});
+
+Deno.test("a watch of the mounts ends while it waits", async () => {
+  const watch = new MountWatch(() => {});
+  watch.start();
+  await watch.close();
+  await watch.close();
+});
+
+Deno.test("a watch of mounts that cannot be had does nothing", async () => {
+  const watch = new MountWatch(() => assert.fail("There is nothing to see"), "/nowhere");
+  watch.start();
+  await watch.close();
 });

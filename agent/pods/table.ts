@@ -20,7 +20,7 @@
 import type { NetnsKey } from "../events/event.ts";
 import type { Outcome } from "../outcome.ts";
 import { namespaceId, netnsCookie, readLink } from "../namespaces/libc.ts";
-import { NetnsMountTables } from "../namespaces/mounts.ts";
+import { type NetnsMount, NetnsMountTables } from "../namespaces/mounts.ts";
 import { inumOf, ProcessTable } from "../namespaces/processes.ts";
 import { targetOf } from "../namespaces/reader.ts";
 import type { NamespaceVisitor, VisitResult } from "../namespaces/visitor.ts";
@@ -235,6 +235,15 @@ export class NamespaceTable {
     await this.#visiting;
   }
 
+  /** Whether the last scan lacks one of these mounts: a number alone may be used again. */
+  lacksAny(mounts: readonly NetnsMount[]): boolean {
+    return mounts.some(({ inum, path }) => {
+      const entry = this.#live.get(inum);
+      if (entry === undefined) return !this.#refusedInums.has(inum);
+      return entry.found.mounts.every((mount) => mount.path !== path);
+    });
+  }
+
   /** Takes note that a visit found the namespace gone, or its number another's. */
   doubt({ inum, cookie }: NetnsKey): void {
     const entry = this.#live.get(inum);
@@ -335,6 +344,12 @@ export class NamespaceTable {
     const cookie = this.#cookieFromOutside(inum, found);
     if (cookie !== 0n && cookie === before) {
       entry.doubted = false;
+      return entry;
+    }
+    if (entry.pending && cookie === 0n && isMountedAsBefore(entry.found, found)) {
+      // The visit on its way asks the same path. Else one would never end in time where others
+      // mount all the while.
+      entry.doubted = true;
       return entry;
     }
     this.#live.delete(inum);
@@ -498,6 +513,11 @@ function isDue({ birth, pending, factsAt }: Entry, now: number): boolean {
   if (pending && factsAt === Number.NEGATIVE_INFINITY) return true;
   const age = now - birth.seenAt;
   return now - factsAt >= Math.min(FACTS_SECONDS_MAX, Math.max(FACTS_SECONDS_MIN, age));
+}
+
+/** Whether nothing but mounts leads to it, and these are the same. */
+function isMountedAsBefore(before: Found, after: Found): boolean {
+  return before.processes.length + after.processes.length === 0 && !differ(before, after);
 }
 
 /**

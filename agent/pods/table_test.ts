@@ -271,3 +271,17 @@ Deno.test("of namespaces without cookies, those that have ended are told once", 
   assert.deepEqual(n.table.takeEnded().map(({ first }) => first?.comm), ["new"]);
   assert.deepEqual(n.table.takeEnded(), []);
 });
+
+Deno.test("a mount is new by its path, too: its number may have been used before", async () => {
+  using n = node();
+  Deno.mkdirSync(`${n.proc.path}/self`);
+  const line = "40 27 0:4 net:[20] /run/netns/blue rw shared:7 - nsfs nsfs rw\n";
+  Deno.writeTextFileSync(`${n.proc.path}/self/mountinfo`, line);
+  n.visitor.there.set(20, { cookie: 7n });
+  await n.table.tick();
+  const mount = (inum: number, path: string) => ({ inum, path, opens: path });
+  const blue = mount(20, "/run/netns/blue");
+  assert.equal(n.table.lacksAny([blue]), false);
+  assert.equal(n.table.lacksAny([blue, mount(20, "/run/netns/red")]), true);
+  assert.equal(n.table.lacksAny([blue, mount(21, "/run/netns/blue")]), true);
+});

@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import { Identities } from "../../agent/pods/identities.ts";
 import { NamespaceTable, TICK_MILLISECONDS } from "../../agent/pods/table.ts";
+import { MountWatch } from "../../agent/namespaces/mounts.ts";
 import { readInNamespaces, targetOf } from "../../agent/namespaces/reader.ts";
 import { NamespaceVisitor } from "../../agent/namespaces/visitor.ts";
 
@@ -479,4 +480,55 @@ Deno.test("a pod of the host's network is told by its cgroup's id", async () => 
     await sleep(20);
     for (const folder of [container, `${root}/pod${uid}`, root]) Deno.removeSync(folder);
   }
+});
+
+Deno.test("a name is known after one look while others mount all the while", async () => {
+  using n = node(false);
+  await n.identities.tick();
+  const dir = await Deno.makeTempDir();
+  const script = `while mount --bind "$0" "$0"; do umount "$0"; done`;
+  const others = new Deno.Command("sh", { args: ["-c", script, dir] }).spawn();
+  const name = `${PREFIX}m`;
+  try {
+    for (let round = 0; round < 5; round++) {
+      await ip([`netns add ${name}`]);
+      const path = `/run/netns/${name}`;
+      const [inum, cookie] = [inumAt(path), await cookieOf(n.visitor, path)];
+      await n.identities.tick();
+      assert.equal(n.table.byInum(inum)?.cookie, cookie, `round ${round}`);
+      await ip([`netns del ${name}`]);
+      await sleep(100);
+    }
+  } finally {
+    others.kill("SIGKILL");
+    await others.status;
+    await new Deno.Command("umount", { args: ["-q", dir] }).output();
+    await Deno.remove(dir);
+  }
+});
+
+Deno.test("names that are gone before anyone looks are known by their mounts", async () => {
+  using n = node();
+  await n.identities.tick();
+  const watch = new MountWatch((mounts) => {
+    if (n.table.lacksAny(mounts)) void n.identities.tick();
+  });
+  watch.start();
+  const names = Array.from({ length: 13 }, (_, index) => `${PREFIX}s${index}`);
+  const keys = new Map<string, { inum: number; cookie: bigint }>();
+  for (const name of names) {
+    await ip([`netns add ${name}`]);
+    const path = `/run/netns/${name}`;
+    keys.set(name, { inum: inumAt(path), cookie: await cookieOf(n.visitor, path) });
+    // A pod's network takes as long to be made.
+    await sleep(300);
+    await ip([`netns del ${name}`]);
+    // Its number is free only a moment later; the next one often gets it.
+    await sleep(100);
+  }
+  await watch.close();
+  for (const [name, key] of keys) {
+    assert.deepEqual(n.identities.identityOf(key), { kind: "netns", namespace: "netns", name });
+  }
+  assert.equal(n.table.counts.rescans, 0);
 });
