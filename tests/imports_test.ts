@@ -29,6 +29,39 @@ Deno.test("every package is declared in deno.json, in one exact version", () => 
   }
 });
 
+/** The modules that are loaded with one of these, as `deno info --json` tells them. */
+async function loadedWith(...entries: readonly string[]): Promise<ReadonlySet<string>> {
+  const loaded = new Set<string>();
+  for (const entry of entries) {
+    const { stdout, success } = await new Deno.Command(Deno.execPath(), {
+      args: ["info", "--json", new URL(entry, ROOT).pathname],
+      stderr: "null",
+    }).output();
+    assert(success, entry);
+    const { modules } = JSON.parse(new TextDecoder().decode(stdout));
+    const known = new Map<string, readonly { isDynamic?: boolean; code?: { specifier: string } }[]>(
+      Array.from(modules, ({ specifier, dependencies = [] }) => [specifier, dependencies]),
+    );
+    const open = [new URL(entry, ROOT).href];
+    for (let at = open.pop(); at !== undefined; at = open.pop()) {
+      if (loaded.has(at)) continue;
+      loaded.add(at);
+      for (const { isDynamic = false, code } of known.get(at) ?? []) {
+        if (code !== undefined && !isDynamic) open.push(code.specifier);
+      }
+    }
+  }
+  return loaded;
+}
+
+Deno.test("an agent loads nothing of a diagnosis, which it has a process of its own for", async () => {
+  const loaded = await loadedWith("main.ts", "agent/commands/agent.ts", "agent/run.ts");
+  const paths = Array.from(loaded, (url) => url.replace(ROOT.href, ""));
+  assert(paths.includes("agent/running_agent.ts"));
+  assert.deepEqual(paths.filter((path) => path.startsWith("diagnose/")), []);
+  assert.deepEqual(paths.filter((path) => path.startsWith("agent/commands/diagnose")), []);
+});
+
 Deno.test("an import resolves to a file, a package or a built-in", () => {
   const from = "agent/routes/metrics.ts";
   const known = new Map([["@agent/", "./agent/"], ["hono", "npm:hono@4.0.0"], [

@@ -48,7 +48,11 @@ function withAgents(fake: FakeKubernetes, answers: readonly [Response, Response]
 
 async function run(...args: readonly string[]) {
   const terminal = new FakeTerminal();
-  const code = await runProgram(programOf("podskoop", terminal), ["diagnose", ...args], terminal);
+  const code = await runProgram(
+    await programOf("podskoop", terminal),
+    ["diagnose", ...args],
+    terminal,
+  );
   return { code, out: terminal.stdout.replace(/\s+/g, " "), err: terminal.stderr };
 }
 

@@ -84,7 +84,7 @@ async function withSnapshot(
       const terminal = new FakeTerminal();
       const all = ["diagnose", "--snapshot", join(dir, "s.json"), ...args];
       const given = objects.length === 0 ? all : [...all, "--objects", join(dir, "o.json")];
-      const code = await runProgram(programOf("podskoop", terminal), given, terminal);
+      const code = await runProgram(await programOf("podskoop", terminal), given, terminal);
       return { code, out: terminal.stdout, err: terminal.stderr };
     });
   } finally {

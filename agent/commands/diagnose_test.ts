@@ -35,7 +35,7 @@ async function withSnapshot(work: (dir: string) => Promise<void>): Promise<void>
 
 async function run(name: string, ...args: readonly string[]) {
   const terminal = new FakeTerminal();
-  const code = await runProgram(programOf(name, terminal), args, terminal);
+  const code = await runProgram(await programOf(name, terminal), args, terminal);
   return { code, out: terminal.stdout, err: terminal.stderr };
 }
 
@@ -132,7 +132,7 @@ Deno.test("skoop takes the predecessor's command lines, and says what is needles
     assert.match(err, /^skoop: --calico-host-interface is no longer needed/);
     const terminal = new FakeTerminal();
     const args = [...asked, "--http", "--http-address", "127.0.0.1:0"];
-    const shown = runProgram(programOf("skoop", terminal), args, terminal);
+    const shown = runProgram(await programOf("skoop", terminal), args, terminal);
     while (!terminal.stderr.includes("the page is at")) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }

@@ -10,7 +10,7 @@ const GOLDEN = new URL("../../tests/golden/help/", import.meta.url);
 /** Runs a command line; what it printed, and its exit code. */
 async function run(name: string, ...args: string[]) {
   const terminal = new FakeTerminal();
-  const code = await runProgram(programOf(name, terminal), args, terminal);
+  const code = await runProgram(await programOf(name, terminal, args[0]), args, terminal);
   return { code, out: terminal.stdout, err: terminal.stderr };
 }
 
@@ -40,7 +40,7 @@ for (const [name, commands] of Object.entries(HELP)) {
 Deno.test("every command is in the golden files, so that none goes without help", async () => {
   const terminal = new FakeTerminal();
   for (const [name, commands] of Object.entries(HELP)) {
-    const known = programOf(name, terminal).commands.map((command) => command.name());
+    const known = (await programOf(name, terminal)).commands.map((command) => command.name());
     assert.deepEqual(known, commands);
   }
   const files = await Array.fromAsync(Deno.readDir(GOLDEN), ({ name }) => name);
