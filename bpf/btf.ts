@@ -80,6 +80,8 @@ export class Btf {
   readonly #view: DataView;
   /** The string table; a character is a byte, so that an index into it is BTF's. */
   readonly #strings: string;
+  /** Where it begins among the bytes. */
+  readonly #stringsAt: number;
   /** Byte offset of each type by its id; id 0 is void. */
   readonly #types: Uint32Array;
   readonly #origin: string;
@@ -107,6 +109,7 @@ export class Btf {
         `it is cut short: it has ${bytes.byteLength} of ${Math.max(typesEnd, stringsEnd)} bytes`,
       );
     }
+    this.#stringsAt = strings;
     this.#strings = decoder.decode(bytes.subarray(strings, stringsEnd));
     this.#types = this.#index(types, typesEnd);
   }
@@ -218,7 +221,10 @@ export class Btf {
   #string(offset: number): string {
     const end = this.#strings.indexOf("\0", offset);
     if (end < 0) throw this.#broken(`a name lies outside its string table, at ${offset}`);
-    return this.#strings.slice(offset, end);
+    // Not a slice, which would keep the whole table in memory for as long as one name is in use.
+    const { buffer, byteOffset } = this.#view;
+    const bytes = new Uint8Array(buffer, byteOffset + this.#stringsAt + offset, end - offset);
+    return decoder.decode(bytes);
   }
 
   #index(start: number, end: number): Uint32Array {

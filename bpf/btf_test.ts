@@ -165,3 +165,28 @@ Deno.test("the kernel's BTF answers within 100 ms, because the agent waits for i
   }));
   ok(fastest < 100, `it took ${fastest} ms`);
 });
+
+/** Prints how many words an enum has, and the bytes that they leave in memory. */
+const KEEP_WORDS = `
+  const { readKernelBtf } = await import(Deno.args[0]);
+  const used = () => {
+    gc();
+    return Deno.memoryUsage().heapUsed;
+  };
+  readKernelBtf();
+  const before = used();
+  globalThis.words = readKernelBtf().words("skb_drop_reason");
+  console.log(words.size, used() - before);
+`;
+
+Deno.test("names of an enum do not keep the string table, of megabytes, in memory", async () => {
+  const script = `data:text/javascript,${encodeURIComponent(KEEP_WORDS)}`;
+  const module = new URL("./kernel_btf.ts", import.meta.url).href;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", "--v8-flags=--expose-gc", script, module],
+    stderr: "inherit",
+  }).output();
+  const [words = 0, bytes = 0] = new TextDecoder().decode(stdout).trim().split(" ").map(Number);
+  ok(words > 60, `${words} words`);
+  ok(bytes < 300_000, `${bytes} bytes`);
+});
