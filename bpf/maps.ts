@@ -36,6 +36,8 @@ const COUNT_ENTRIES = 512;
 const BATCH_ENTRIES = 4_096;
 /** Bytes of values asked for at once, at first: on a node of 128 CPUs one value is long. */
 const BATCH_BYTES = 1 << 20;
+/** Bytes of one buffer that are kept for the next map that is read. */
+const SPARE_BYTES_MAX = 2 << 20;
 /** Values update or delete anew: `BPF_ANY`. */
 const ANY = 0n;
 
@@ -112,7 +114,8 @@ export class PinnedMap implements Disposable {
    */
   readonly strideBytes: number;
   #fd: number;
-  #batch: Batch | undefined;
+  /** Entries asked for at once, where a bucket has turned out to hold more than usual. */
+  #batchEntries = 0;
   /** The kernel has no batch calls for this map (per-CPU arrays before 5.13). */
   #noBatch: boolean;
 
@@ -146,7 +149,6 @@ export class PinnedMap implements Disposable {
     if (this.#fd < 0) return;
     close(this.#fd);
     this.#fd = -1;
-    this.#batch = undefined;
   }
 
   /**
@@ -175,8 +177,12 @@ export class PinnedMap implements Disposable {
    * Errno.
    */
   readEach(visit: EntryVisitor): number {
+    return this.#readEach(visit, BATCH_ENTRIES);
+  }
+
+  #readEach(visit: EntryVisitor, entries: number): number {
     if (!this.#noBatch) {
-      const count = this.#readBatches(visit);
+      const count = this.#readBatches(visit, entries);
       if (count !== undefined) return count;
       this.#noBatch = true;
     }
@@ -185,8 +191,7 @@ export class PinnedMap implements Disposable {
 
   /** How many entries there are, by a small batch at a time. Throws Errno. */
   count(): number {
-    this.#batch ??= new Batch(this.info, this.strideBytes, COUNT_ENTRIES);
-    return this.readEach(() => {});
+    return this.#readEach(() => {}, COUNT_ENTRIES);
   }
 
   /**
@@ -315,11 +320,19 @@ export class PinnedMap implements Disposable {
   }
 
   /** Undefined when the kernel has no batch lookup for this map. */
-  #readBatches(visit: EntryVisitor): number | undefined {
-    const batch = this.#batch ??= new Batch(this.info, this.strideBytes);
+  #readBatches(visit: EntryVisitor, entries: number): number | undefined {
+    const batch = new Batch(this.info, this.strideBytes, entries, this.#batchEntries);
+    try {
+      return this.#readBatch(batch, visit);
+    } finally {
+      this.#batchEntries = batch.grownTo;
+      batch.giveBack();
+    }
+  }
+
+  #readBatch(batch: Batch, visit: EntryVisitor): number | undefined {
     const { keyBytes } = this.info;
-    let total = 0;
-    for (batch.rewind();;) {
+    for (let total = 0;;) {
       const result = tryBpf(BPF.MAP_LOOKUP_BATCH, batch.request(this.#fd));
       if (result === -ERRNO.ENOSPC && batch.grow()) continue;
       const unsupported = result === -ERRNO.EINVAL || result === -ERRNO.ENOTSUPP ||
@@ -329,9 +342,10 @@ export class PinnedMap implements Disposable {
       if (result < 0 && result !== -ERRNO.ENOENT) {
         throw new Errno(`read the map "${this.path}"`, -result);
       }
+      const { keyView, valueView } = batch.buffers;
       const count = batch.count();
       for (let index = 0; index < count; index++) {
-        visit(batch.keyView, index * keyBytes, batch.valueView, index * this.strideBytes);
+        visit(keyView, index * keyBytes, valueView, index * this.strideBytes);
       }
       total += count;
       if (result === -ERRNO.ENOENT) return total;
@@ -379,31 +393,62 @@ export class PinnedMap implements Disposable {
   }
 }
 
-/** Buffers of a batch lookup, and where it has come to. */
+/** What a batch lookup writes to. */
+interface Buffers {
+  readonly keys: Uint8Array<ArrayBuffer>;
+  readonly values: Uint8Array<ArrayBuffer>;
+  readonly keyView: DataView<ArrayBuffer>;
+  readonly valueView: DataView<ArrayBuffer>;
+}
+
+/**
+ * The buffers of the map that was read last. Maps are read one after the other, and there are
+ * dozens: buffers for each would be most of what the agent keeps in memory.
+ */
+let spare: Buffers | undefined;
+
+/** The spare buffers if they are long enough, else longer ones. */
+function borrow(keyBytes: number, valueBytes: number): Buffers {
+  const taken = spare;
+  spare = undefined;
+  if (taken !== undefined && taken.keys.length >= keyBytes && taken.values.length >= valueBytes) {
+    return taken;
+  }
+  const keys = buffer(Math.max(keyBytes, taken?.keys.length ?? 0));
+  const values = buffer(Math.max(valueBytes, taken?.values.length ?? 0));
+  const views = { keyView: new DataView(keys.buffer), valueView: new DataView(values.buffer) };
+  return { keys, values, ...views };
+}
+
+function giveBack(buffers: Buffers): void {
+  const { keys, values } = buffers;
+  if (keys.length <= SPARE_BYTES_MAX && values.length <= SPARE_BYTES_MAX) spare = buffers;
+}
+
+/** A batch lookup: its buffers, and where it has come to. */
 class Batch {
-  keyView = new DataView(new ArrayBuffer(0));
-  valueView = new DataView(new ArrayBuffer(0));
+  buffers: Buffers;
   readonly #info: MapInfo;
   readonly #strideBytes: number;
   readonly #from: Uint8Array<ArrayBuffer>;
   readonly #to: Uint8Array<ArrayBuffer>;
-  #attributes = new Attributes(56);
+  #attributes: Attributes;
   #entries: number;
   #started = false;
+  /** How many entries it had to ask for because a bucket holds more than usual; 0 if it had not. */
+  grownTo: number;
 
-  constructor(info: MapInfo, strideBytes: number, entries = BATCH_ENTRIES) {
+  /** @param grown what `grownTo` was of the map's batch before this one */
+  constructor(info: MapInfo, strideBytes: number, entries: number, grown: number) {
     this.#info = info;
     this.#strideBytes = strideBytes;
     // A token is a bucket's number or a key.
     this.#from = buffer(Math.max(8, info.keyBytes));
     this.#to = buffer(Math.max(8, info.keyBytes));
     const fitting = Math.max(64, Math.floor(BATCH_BYTES / strideBytes));
-    this.#entries = Math.min(entries, fitting, Math.max(1, info.entriesMax));
-    this.#allocate();
-  }
-
-  rewind(): void {
-    this.#started = false;
+    this.#entries = Math.max(grown, Math.min(entries, fitting, Math.max(1, info.entriesMax)));
+    this.grownTo = grown;
+    [this.buffers, this.#attributes] = this.#borrowed();
   }
 
   request(fd: number): Attributes {
@@ -424,17 +469,23 @@ class Batch {
   grow(): boolean {
     if (this.#entries >= this.#info.entriesMax) return false;
     this.#entries = Math.min(this.#entries * 2, this.#info.entriesMax);
-    this.#allocate();
+    this.grownTo = this.#entries;
+    this.giveBack();
+    [this.buffers, this.#attributes] = this.#borrowed();
     return true;
   }
 
-  #allocate(): void {
-    const keys = buffer(this.#entries * this.#info.keyBytes);
-    const values = buffer(this.#entries * this.#strideBytes);
-    this.keyView = new DataView(keys.buffer);
-    this.valueView = new DataView(values.buffer);
-    this.#attributes = new Attributes(56)
-      .pointer(8, this.#to).pointer(16, keys).pointer(24, values);
+  /** To be called at the end: the buffers are the next batch's. */
+  giveBack(): void {
+    giveBack(this.buffers);
+  }
+
+  #borrowed(): readonly [Buffers, Attributes] {
+    const { keyBytes } = this.#info;
+    const buffers = borrow(this.#entries * keyBytes, this.#entries * this.#strideBytes);
+    const attributes = new Attributes(56)
+      .pointer(8, this.#to).pointer(16, buffers.keys).pointer(24, buffers.values);
+    return [buffers, attributes];
   }
 }
 

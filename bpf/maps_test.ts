@@ -54,6 +54,33 @@ onKernel("a map of 10,007 entries is read whole, in batches and key by key", asy
   });
 });
 
+onKernel(
+  "maps that are read one after the other share buffers, nested ones do not",
+  async (dir) => {
+    await withCounting(dir, 4_096, (counting) => {
+      const map = counting.map("plain");
+      for (let name = 0; name < 13; name++) map.update(key32(name), value64(BigInt(name) << 40n));
+      const buffers = new Set<ArrayBuffer>();
+      const expected = new Map(
+        Array.from({ length: 13 }, (_, name) => [name, BigInt(name) << 40n]),
+      );
+      using again = new PinnedMap(map.path);
+      for (const each of [map, again, map]) {
+        each.read((_key, _at, { buffer }) => buffers.add(buffer));
+      }
+      strictEqual(buffers.size, 1);
+      const found = new Map<number, bigint>();
+      map.read((key, at, value, offset) => {
+        const name = key.getUint32(at, true);
+        // A look at all of another map in the middle of one must not write over it.
+        deepStrictEqual(readPlain(again), expected);
+        found.set(name, value.getBigUint64(offset, true));
+      });
+      deepStrictEqual(found, expected);
+    });
+  },
+);
+
 onKernel("lookup, update and delete work on one entry", async (pinDir) => {
   await withCounting(pinDir, 4_096, (counting) => {
     const map = counting.map("plain");
