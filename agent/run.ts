@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { keepLittleMemory } from "../bpf/libc.ts";
 import { enableStatistics } from "../bpf/object.ts";
 import { type PinDir, preparePinDir, removeStale } from "../bpf/pins.ts";
 import { type Kernel, readKernel } from "../bpf/kernel.ts";
@@ -44,6 +45,7 @@ export interface RunOptions {
 
 /** Runs until SIGTERM or SIGINT; the exit code. */
 export async function runAgent(options: RunOptions): Promise<number> {
+  keepLittleMemory();
   try {
     return await run(options);
   } catch (error) {

@@ -28,6 +28,7 @@ const { symbols: c } = Deno.dlopen("libc.so.6", {
   strerror: { parameters: ["i32"], result: "pointer" },
   // glibc has it, musl has not.
   malloc_trim: { parameters: ["usize"], result: "i32", optional: true },
+  mallopt: { parameters: ["i32", "i32"], result: "i32", optional: true },
   __errno_location: { parameters: [], result: "pointer" },
 });
 
@@ -49,6 +50,22 @@ export function buffer(bytes: number): Uint8Array<ArrayBuffer> {
  */
 export function trimMemory(): void {
   c.malloc_trim?.(0n);
+}
+
+/** A piece of memory as large as this is given back to the kernel as soon as it is freed. */
+const MAPPED_BYTES_MIN = 128 * 1024;
+/** Heaps that threads may share; there are a dozen threads, most of which do next to nothing. */
+const ARENAS_MAX = 1;
+
+/**
+ * Has malloc keep little of what was freed, mallopt(3). Otherwise it finds out that pieces of
+ * megabytes come and go, such as the text of all metrics, and keeps their room between two scrapes;
+ * and each thread has a heap of its own. To be called before other threads are started.
+ */
+export function keepLittleMemory(): void {
+  const [ARENA_MAX, MMAP_THRESHOLD] = [-8, -3];
+  c.mallopt?.(MMAP_THRESHOLD, MAPPED_BYTES_MIN);
+  c.mallopt?.(ARENA_MAX, ARENAS_MAX);
 }
 
 /** A NUL-terminated string, as C wants it. */

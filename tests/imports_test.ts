@@ -54,7 +54,7 @@ async function loadedWith(...entries: readonly string[]): Promise<ReadonlySet<st
   return loaded;
 }
 
-Deno.test("an agent loads nothing of a diagnosis, which it has a process of its own for", async () => {
+Deno.test("an agent loads nothing of a diagnosis, which is a process of its own", async () => {
   const loaded = await loadedWith("main.ts", "agent/commands/agent.ts", "agent/run.ts");
   const paths = Array.from(loaded, (url) => url.replace(ROOT.href, ""));
   assert(paths.includes("agent/running_agent.ts"));
