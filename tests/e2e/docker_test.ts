@@ -1,0 +1,151 @@
+/**
+ * The compiled agent beside a real Docker without any Kubernetes: containers go by their names.
+ */
+import assert from "node:assert/strict";
+import type { PodView, Status } from "../../agent/surface.ts";
+import { AgentUnderTest, eventually, folder, run, type SeenEvent, sleep } from "../host/lab.ts";
+
+/** One of the places where agents look. */
+const SOCKET = "/run/docker.sock";
+const ROOT_SCRIPT = new URL("./root.sh", import.meta.url).pathname;
+const IMAGE = "podskoop-test:1";
+const BRIDGE = "docker0";
+/** No event is folded into another. */
+const CONFIG = "events: {foldSeconds: 0}\n";
+
+/** One Docker, which finds nobody in its place. */
+class Docker implements AsyncDisposable {
+  readonly #dir: string;
+  #child: Deno.ChildProcess | undefined;
+
+  private constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  static async start(): Promise<Docker> {
+    const here = await Deno.lstat(SOCKET).catch(() => undefined);
+    if (here !== undefined) {
+      throw new Error(`Cannot test with a Docker: "${SOCKET}" is another one's; stop that first`);
+    }
+    const docker = new Docker(await folder());
+    await docker.restart();
+    const [root, tar] = [`${docker.#dir}/root`, `${docker.#dir}/root.tar`];
+    await run(ROOT_SCRIPT, root);
+    await run("tar", "-C", root, "-cf", tar, ".");
+    await docker.do("import", tar, IMAGE);
+    return docker;
+  }
+
+  /** Starts it, again maybe, and waits until it answers. */
+  async restart(): Promise<void> {
+    const dir = this.#dir;
+    const script = `exec dockerd -H "unix://$0" --data-root "$1/data" --exec-root "$1/exec" \
+      --pidfile "$1/pid" --storage-driver vfs --live-restore --iptables=false --ip6tables=false \
+      --experimental --ipv6 --fixed-cidr-v6 fd00:212::/64 --bip 10.212.7.1/24 >>"$1/log" 2>&1`;
+    this.#child = new Deno.Command("sh", { args: ["-c", script, SOCKET, dir], stdin: "null" })
+      .spawn();
+    const until = Date.now() + 60_000;
+    while (await this.do("version").then(() => false, () => true)) {
+      if (Date.now() > until) {
+        throw new Error(`Cannot start Docker: ${await Deno.readTextFile(`${dir}/log`)}`);
+      }
+      await sleep(100);
+    }
+  }
+
+  async do(...args: readonly string[]): Promise<string> {
+    return (await run("docker", "-H", `unix://${SOCKET}`, ...args)).trim();
+  }
+
+  /** Makes a container that waits; its process. */
+  async make(name: string, ...more: readonly string[]): Promise<number> {
+    await this.do("run", "-d", "--name", name, ...more, IMAGE, "sleep", "1000000");
+    return Number(await this.do("inspect", "-f", "{{.State.Pid}}", name));
+  }
+
+  /** Kills it the hard way; its containers go on. */
+  async kill(): Promise<void> {
+    this.#child?.kill("SIGKILL");
+    await this.#child?.status;
+    this.#child = undefined;
+    // Its containerd goes with it, but where init is slow to reap, the next takes it for running.
+    await Deno.remove(`${this.#dir}/exec/containerd/containerd.pid`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const all = await this.do("ps", "-aq");
+    if (all !== "") await this.do("rm", "-f", ...all.split("\n"));
+    this.#child?.kill("SIGTERM");
+    await this.#child?.status;
+    await run("ip", "link", "delete", BRIDGE);
+    const mounts = (await Deno.readTextFile("/proc/self/mounts")).split("\n")
+      .map((line) => line.split(" ")[1] ?? "").filter((path) => path.startsWith(this.#dir));
+    for (const path of mounts.reverse()) await run("umount", path);
+    await Deno.remove(SOCKET).catch((error) => assert.ok(error instanceof Deno.errors.NotFound));
+    await Deno.remove(this.#dir, { recursive: true });
+  }
+}
+
+/** Connects from a process's namespace to where nobody listens, so many times. */
+async function refuse(pid: number, address: string, port: number, times: number): Promise<void> {
+  for (let count = 0; count < times; count++) {
+    const path = `--net=/proc/${pid}/ns/net`;
+    await assert.rejects(run("nsenter", path, "nc", "-z", "-w2", address, `${port}`));
+  }
+}
+
+/** How many resets there were at a port, by who made them and who had them. */
+async function resets(agent: AgentUnderTest, port: number, times: number) {
+  const look = async () =>
+    (await agent.events("type=TCPRESET_NOSOCK")).filter(({ source }) => source?.port === port);
+  const sum = (events: readonly SeenEvent[]) => events.reduce((all, { count }) => all + count, 0);
+  const events = await eventually(look, (seen) => sum(seen) >= times, 15_000);
+  const ends = ({ pod, source, destination }: SeenEvent) =>
+    [pod?.kind, pod?.name, source?.pod?.name, destination?.pod?.name].join(" ");
+  return [sum(events), ...new Set(events.map(ends))];
+}
+
+async function sourceIs(agent: AgentUnderTest, wanted: string): Promise<void> {
+  const look = async () =>
+    (await agent.json<Status>("/status")).sources.find(({ name }) => name === "docker")?.state;
+  assert.equal(await eventually(look, (state) => state === wanted, 90_000), wanted);
+}
+
+async function viewOf(agent: AgentUnderTest, name: string): Promise<PodView | undefined> {
+  const look = async () =>
+    (await agent.json<{ pods: PodView[] }>("/pods")).pods
+      .find((pod) => pod.kind === "container" && pod.name === name);
+  return await eventually(look, (view) => (view?.addresses.length ?? 0) > 1, 15_000);
+}
+
+Deno.test("Docker's containers go by their names, short and renamed ones, too", async () => {
+  await using docker = await Docker.start();
+  const web = await docker.make("web", "--label", "app=shop");
+  await docker.make("data");
+  await using agent = await AgentUnderTest.start({ config: CONFIG });
+  await sourceIs(agent, "Running");
+  const view = await viewOf(agent, "web");
+  assert.deepEqual([view?.namespace, view?.labels], ["container", { app: "shop" }]);
+  const data = await viewOf(agent, "data");
+  const four = data?.addresses.find((address) => address.startsWith("10.212.7.")) ?? "";
+  const six = data?.addresses.find((address) => address.startsWith("fd00:212:")) ?? "";
+
+  await refuse(web, "127.0.0.1", 4_871, 7);
+  await refuse(web, four, 4_872, 5);
+  await refuse(web, six, 4_873, 3);
+  const line = "nc -w1 ::1 4874 </dev/null";
+  await assert.rejects(docker.do("run", "--rm", "--name", "short", IMAGE, "sh", "-c", line));
+  assert.deepEqual(await resets(agent, 4_871, 7), [7, "container web web web"]);
+  assert.deepEqual(await resets(agent, 4_872, 5), [5, "container data data web"]);
+  assert.deepEqual(await resets(agent, 4_873, 3), [3, "container data data web"]);
+  assert.deepEqual(await resets(agent, 4_874, 1), [1, "container short short short"]);
+
+  await docker.do("rename", "web", "front");
+  assert.notEqual(await viewOf(agent, "front"), undefined);
+  await docker.kill();
+  await sourceIs(agent, "Degraded");
+  await refuse(web, six, 4_875, 2);
+  assert.deepEqual(await resets(agent, 4_875, 2), [2, "container data data front"]);
+  await docker.restart();
+  await sourceIs(agent, "Running");
+});
