@@ -39,8 +39,11 @@ TEST_PACKAGES=(
   iputils-ping netcat-openbsd ethtool
   prometheus prometheus-node-exporter
 )
-# What the tests with real pods take: a container runtime, a network for it, and a program to run.
-E2E_PACKAGES=(containerd runc containernetworking-plugins busybox-static docker.io)
+# What the tests with real pods and containers take: their runtimes, networks, and what they run.
+E2E_PACKAGES=(
+  containerd runc containernetworking-plugins busybox-static
+  docker.io podman netavark aardvark-dns
+)
 # What the tests that open pages take: a browser, and letters to draw.
 BROWSER_PACKAGES=(chromium-headless-shell fonts-dejavu-core)
 # What `make test-vm` boots Debian's kernels with; tests/vm/ has the rest.

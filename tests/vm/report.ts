@@ -67,8 +67,8 @@ types.
 - k3s, rke2, k0s, microk8s: containerd, whose socket is looked for where each of them has it.
 - CRI-O and cri-dockerd: the same interface at their own sockets; neither was run. Their messages in
   the tests are constructed as their sources make them, not recorded.
-- Docker: Debian's 20.10, with short, renamed and outliving containers (\`make test-e2e\`). Podman:
-  answers in the form of the reference of Docker Engine API 1.47, not recorded.
+- Docker 20.10 and Podman 4.3, Debian's: with containers, Docker's also renamed, of one command, and
+  outliving it (\`make test-e2e\`).
 - Kubernetes 1.20: a kubelet that runs the agent as the DaemonSet's pod, and an API server whose
   objects, watches, roles and tokens it is given (\`make test-cluster\`; not in CI, and no other
   version was run).

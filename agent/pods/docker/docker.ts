@@ -30,8 +30,8 @@ const PLACES = underFirstProcess([
   "/run/podman/podman.sock",
 ]);
 
-/** Containers that have, or may soon have, processes. */
-const FILTERS = JSON.stringify({ status: ["created", "running", "restarting", "paused"] });
+/** Those that have, or may soon have, processes. Podman refuses the states that only Docker has. */
+const FILTERS = JSON.stringify({ status: ["created", "running", "paused"] });
 
 const networkShape = v.object({
   IPAddress: v.nullish(v.string(), ""),

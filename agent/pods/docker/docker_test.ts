@@ -9,6 +9,14 @@ const EXPORTER = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1
 const CART = "5b3c1a7e9d2f4068a1c3e5f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b";
 const NAMELESS = "9c1d9bd6a2f18d1f4f6e30e34c329a8e9c1d9bd6a2f18d1f4f6e30e34c329a8e";
 
+/** States that both engines have; Podman 4.3 answers a question for another one with an error. */
+const STATES = ["created", "running", "paused", "exited"];
+
+function isRefused(url: string): boolean {
+  const { status } = JSON.parse(new URL(url).searchParams.get("filters") ?? "{}");
+  return status.some((state: string) => !STATES.includes(state));
+}
+
 /** An engine that answers with a text, and a source that asks it. */
 function engine(milliseconds = 20) {
   const folder = Deno.makeTempDirSync({ prefix: "fake-docker-" });
@@ -18,7 +26,8 @@ function engine(milliseconds = 20) {
     Deno.serve({ path, onListen: () => {} }, (request) => {
       said.looks++;
       said.url = request.url;
-      return new Response(said.text, { status: said.status });
+      const status = isRefused(request.url) ? 500 : said.status;
+      return new Response(said.text, { status });
     });
   let server = start();
   const source = new DockerSource({ places: [path], lookMilliseconds: milliseconds });

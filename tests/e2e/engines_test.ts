@@ -1,7 +1,9 @@
 /**
- * The compiled agent beside a real Docker without any Kubernetes: containers go by their names.
+ * The compiled agent beside a real Docker, and a real Podman, without any Kubernetes: containers go
+ * by their names.
  */
 import assert from "node:assert/strict";
+import { dirname } from "node:path/posix";
 import type { PodView, Status } from "../../agent/surface.ts";
 import { AgentUnderTest, eventually, folder, run, type SeenEvent, sleep } from "../host/lab.ts";
 
@@ -78,12 +80,75 @@ class Docker implements AsyncDisposable {
     this.#child?.kill("SIGTERM");
     await this.#child?.status;
     await run("ip", "link", "delete", BRIDGE);
-    const mounts = (await Deno.readTextFile("/proc/self/mounts")).split("\n")
-      .map((line) => line.split(" ")[1] ?? "").filter((path) => path.startsWith(this.#dir));
-    for (const path of mounts.reverse()) await run("umount", path);
+    await unmountBelow(this.#dir);
     await Deno.remove(SOCKET).catch((error) => assert.ok(error instanceof Deno.errors.NotFound));
     await Deno.remove(this.#dir, { recursive: true });
   }
+}
+
+/** One Podman, with its service, where agents look after Docker's place. */
+class Podman implements AsyncDisposable {
+  static readonly #SOCKET = "/run/podman/podman.sock";
+  readonly #dir: string;
+  readonly #service: Deno.ChildProcess;
+  /** A container may not raise its own limits where the tests may not, either. */
+  readonly #limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
+  /** Networks are the whole machine's. */
+  readonly #network = `e2e${Deno.pid.toString(36)}`;
+
+  private constructor(dir: string) {
+    this.#dir = dir;
+    this.#service = new Deno.Command("podman", {
+      args: [...this.#flags, "system", "service", "--time", "0", `unix://${Podman.#SOCKET}`],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+  }
+
+  static async start(): Promise<Podman> {
+    await Deno.mkdir(dirname(Podman.#SOCKET), { recursive: true });
+    const podman = new Podman(await folder());
+    const [root, tar] = [`${podman.#dir}/image`, `${podman.#dir}/image.tar`];
+    await run(ROOT_SCRIPT, root);
+    await run("tar", "-C", root, "-cf", tar, ".");
+    await podman.do("import", tar, IMAGE);
+    const subnets = ["--subnet", "10.213.7.0/24", "--subnet", "fd00:213::/64"];
+    await podman.do("network", "create", "--ipv6", ...subnets, podman.#network);
+    return podman;
+  }
+
+  get #flags(): readonly string[] {
+    const place = ["--root", `${this.#dir}/root`, "--runroot", `${this.#dir}/run`];
+    return [...place, "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"];
+  }
+
+  async do(...args: readonly string[]): Promise<string> {
+    return (await run("podman", ...this.#flags, "--runtime", "runc", ...args)).trim();
+  }
+
+  /** Makes a container that waits; its process. */
+  async make(name: string): Promise<number> {
+    const more = ["--network", this.#network, ...this.#limits, IMAGE, "/bin/sleep", "1000000"];
+    await this.do("run", "-d", "--name", name, "--label", `app=${name}`, ...more);
+    return Number(await this.do("inspect", "-f", "{{.State.Pid}}", name));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.do("rm", "-f", "-t", "0", "--all");
+    await this.do("network", "rm", this.#network);
+    this.#service.kill("SIGKILL");
+    await this.#service.status;
+    await Deno.remove(Podman.#SOCKET);
+    await unmountBelow(this.#dir);
+    await Deno.remove(this.#dir, { recursive: true });
+  }
+}
+
+async function unmountBelow(dir: string): Promise<void> {
+  const mounts = (await Deno.readTextFile("/proc/self/mounts")).split("\n")
+    .map((line) => line.split(" ")[1] ?? "").filter((path) => path.startsWith(`${dir}/`));
+  for (const path of mounts.reverse()) await run("umount", path);
 }
 
 /** Connects from a process's namespace to where nobody listens, so many times. */
@@ -148,4 +213,21 @@ Deno.test("Docker's containers go by their names, short and renamed ones, too", 
   assert.deepEqual(await resets(agent, 4_875, 2), [2, "container data data front"]);
   await docker.restart();
   await sourceIs(agent, "Running");
+});
+
+Deno.test("Podman's containers go by their names", async () => {
+  await using podman = await Podman.start();
+  const web = await podman.make("web");
+  await podman.make("data");
+  await using agent = await AgentUnderTest.start({ config: CONFIG });
+  await sourceIs(agent, "Running");
+  const view = await viewOf(agent, "web");
+  assert.deepEqual([view?.runtime, view?.labels], ["podman", { app: "web" }]);
+  const data = await viewOf(agent, "data");
+  const four = data?.addresses.find((address) => address.startsWith("10.213.7.")) ?? "";
+  const six = data?.addresses.find((address) => address.startsWith("fd00:213:")) ?? "";
+  await refuse(web, four, 4_881, 5);
+  await refuse(web, six, 4_882, 3);
+  assert.deepEqual(await resets(agent, 4_881, 5), [5, "container data data web"]);
+  assert.deepEqual(await resets(agent, 4_882, 3), [3, "container data data web"]);
 });
