@@ -62,8 +62,8 @@ types.
 
 # Container runtimes and clusters
 
-- containerd: with real pods, two of them talking (\`make test-e2e\`), and by recorded
-  messages.
+- containerd 1.6: with real pods, two of them talking (\`make test-e2e\`), and by recorded
+  messages. The same tests passed with 1.7 and 2.1.
 - k3s, rke2, k0s, microk8s: containerd, whose socket is looked for where each of them has it.
 - CRI-O and cri-dockerd: the same interface at their own sockets; neither was run. Their messages in
   the tests are constructed as their sources make them, not recorded.
