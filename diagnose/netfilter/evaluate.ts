@@ -7,7 +7,13 @@
  * @module
  */
 import type { Packet } from "../packet/packet.ts";
-import type { Outcome, RealServer, RuleReference, Surroundings } from "./outcome.ts";
+import type {
+  Outcome,
+  RealServer,
+  RuleReference,
+  ServedConnection,
+  Surroundings,
+} from "./outcome.ts";
 import type { BaseChain, Branch, Candidates, Chain, Moment, Rule, Step } from "./rules.ts";
 import type { Doubt } from "./truth.ts";
 
@@ -26,6 +32,7 @@ export interface Passage {
   readonly tracked: boolean;
   readonly rerouted: boolean;
   readonly proxy?: NonNullable<Outcome["proxy"]>;
+  readonly served?: ServedConnection;
 }
 
 /** A list that grows at its front, so that ways that join can share what follows. */
@@ -282,11 +289,16 @@ export class Evaluation {
     const trail = step.assumption === undefined
       ? undefined
       : { assumption: step.assumption, rest: undefined };
-    const proxied = step.proxy === undefined ? passage : { ...passage, proxy: step.proxy };
-    if (step.verdict === "accept") return prepend(trail, next(proxied));
+    const { proxy, served } = step;
+    const taken = {
+      ...passage,
+      ...(proxy === undefined ? {} : { proxy }),
+      ...(served === undefined ? {} : { served }),
+    };
+    if (step.verdict === "accept") return prepend(trail, next(taken));
     return [{
       verdict: step.verdict,
-      passage: proxied,
+      passage: taken,
       by: rule.reference,
       ...(step.because === undefined ? {} : { because: step.because }),
       ...(step.server === undefined ? {} : { server: step.server }),
@@ -327,9 +339,9 @@ function prepend(trail: Trail | undefined, endings: readonly Ending[]): readonly
 export function describe(passage: Passage): string {
   const known = passageKeys.get(passage);
   if (known !== undefined) return known;
-  const { packet, tracked, rerouted, proxy } = passage;
+  const { packet, tracked, rerouted, proxy, served } = passage;
   const key = JSON.stringify(
-    [packetKey(packet), tracked, rerouted, proxy ?? null],
+    [packetKey(packet), tracked, rerouted, proxy ?? null, served ?? null],
     (_, value) => typeof value === "bigint" ? `${value}` : value,
   );
   passageKeys.set(passage, key);
@@ -432,6 +444,7 @@ export function outcomeOf(ending: Ending): Outcome {
     assumptions: [...new Set(assumptions)],
     ...(passage.rerouted ? { rerouted: true } : {}),
     ...(server === undefined ? {} : { server }),
+    ...(passage.served === undefined ? {} : { served: passage.served }),
     ...(passage.proxy === undefined ? {} : { proxy: passage.proxy }),
   };
 }

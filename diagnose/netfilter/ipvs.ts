@@ -3,9 +3,15 @@
  *
  * @module
  */
-import { type Address, parseAddress, sameAddress } from "../packet/address.ts";
-import { type Packet, PROTOCOLS, tupleOf } from "../packet/packet.ts";
-import { trackedOf, translated } from "./nat.ts";
+import { type Address, formatAddress, parseAddress, sameAddress } from "../packet/address.ts";
+import {
+  inverse,
+  type Packet,
+  PROTOCOLS,
+  sameTuple,
+  TCP_FLAGS,
+  tupleOf,
+} from "../packet/packet.ts";
 import type { RealServer, RuleReference } from "./outcome.ts";
 import {
   type BaseChain,
@@ -41,13 +47,18 @@ interface Service {
 
 /** Schedulers that look at nothing but weights, so that chances are known. */
 const WEIGHTED = ["rr", "wrr"];
+/** Schedulers that may choose one of weight 0, which refuses. */
+const HASHED = ["sh", "dh"];
+/** What IPVS looks at (`ip_vs_proto_data_get`). */
+const SERVED: readonly number[] = [PROTOCOLS.tcp, PROTOCOLS.udp, PROTOCOLS.sctp];
 
 /** The services of a namespace. */
 export class Ipvs {
   readonly #services: Service[] = [];
   readonly #damage: string[] = [];
 
-  constructor(text: string) {
+  /** `conntrack` is whether connections are kept in it, too: the setting `vs/conntrack`. */
+  constructor(text: string, readonly conntrack: boolean) {
     for (const line of text.split("\n")) {
       if (/^\s*(IP Virtual Server|Prot |-> RemoteAddress|$)/.test(line)) continue;
       const server = serverOf(line);
@@ -64,14 +75,19 @@ export class Ipvs {
   }
 
   /** IPVS as a chain with a rule for each service. */
-  base(priority: number): BaseChain {
+  base(priority: number, type: "filter" | "route"): BaseChain {
     const numbered = this.#services.map((service, at) => ({ service, number: at + 1 }));
     const rules = numbered
       .sort((one, other) => precedence(one.service) - precedence(other.service))
       .map(({ service, number }): Rule => ({
         reference: referenceTo(service.text, number),
-        step: (moment) => wants(service, moment.packet) ? scheduled(service, moment) : MISS,
+        step: (moment) =>
+          wants(service, moment.packet) ? scheduled(service, moment, this.conntrack) : MISS,
       }));
+    rules.unshift({
+      reference: referenceTo("a connection that IPVS knows", 0),
+      step: (moment) => following(moment, this.conntrack),
+    });
     const [line] = this.#damage;
     if (line !== undefined) {
       const because = `the list of virtual services is damaged at "${line}"`;
@@ -83,7 +99,7 @@ export class Ipvs {
     return {
       chain: { name: "services", candidates: () => (position) => rules[position] },
       chains: () => undefined,
-      ...{ priority, type: "filter", policy: "accept", age: 0 },
+      ...{ priority, type, policy: "accept", age: 0 },
       policyReference: referenceTo("", 0),
     };
   }
@@ -149,53 +165,121 @@ function precedence({ mark, port }: Service): number {
 }
 
 function wants(service: Service, packet: Packet): boolean {
-  if (service.mark !== undefined) return packet.mark === service.mark;
+  if (packet.scheduled || !SERVED.includes(packet.protocol)) return false;
+  if (service.mark !== undefined) {
+    // The list does not say of which family it is.
+    const [server] = service.servers;
+    return packet.mark === service.mark &&
+      (server === undefined || server.address.family === packet.destination.family);
+  }
   return packet.protocol === service.protocol && service.address !== undefined &&
     sameAddress(packet.destination, service.address) &&
     (service.port === 0 || service.port === packet.destinationPort);
 }
 
-/** Only packets that open a connection are scheduled; the others follow it. */
-function scheduled(service: Service, moment: Moment): Step {
-  const { packet, tracked } = moment;
-  const connection = trackedOf(packet, tracked);
-  if (connection?.direction === "reply") return MISS;
-  const known = connection !== undefined && translated(connection, "destination")
-    ? service.servers.find(({ address }) => sameAddress(address, connection.reply.source))
-    : undefined;
-  if (known !== undefined && connection?.state === "established") return sent(known, packet);
+/**
+ * Only packets that open a connection are scheduled; the others follow it, or IPVS leaves them
+ * alone.
+ */
+function scheduled(service: Service, moment: Moment, conntrack: boolean): Step {
+  const { packet } = moment;
+  const opens = packet.tcpFlags === undefined ||
+    (packet.tcpFlags & (TCP_FLAGS.syn | TCP_FLAGS.ack | TCP_FLAGS.rst)) === TCP_FLAGS.syn;
+  if (!opens) return MISS;
   const servers = service.servers.filter(({ weight }) => weight > 0);
-  if (servers.length === 0) {
-    const because = "the virtual service has no server with a weight above 0";
-    return { kind: "end", verdict: "reject", packet, because };
-  }
+  const none: Step = {
+    ...{ kind: "end", verdict: "reject", packet },
+    because: servers.length === 0
+      ? "the virtual service has no server with a weight above 0"
+      : "the server that the client's hash leads to has the weight 0",
+  };
+  if (servers.length === 0) return none;
   const total = servers.reduce((sum, { weight }) => sum + weight, 0);
   const even = WEIGHTED.includes(service.scheduler) && !service.persistent;
   const branches: Branch[] = servers.map((server) => {
     const chance = service.scheduler === "rr" ? 1 / servers.length : server.weight / total;
-    return { ...(even ? { chance } : {}), step: sent(server, packet) };
+    return { ...(even ? { chance } : {}), step: sent(server, moment, conntrack, true) };
   });
+  const hashed = HASHED.includes(service.scheduler) && servers.length < service.servers.length;
+  if (hashed) branches.push({ step: none });
   const [first, ...more] = branches;
   if (first !== undefined && more.length === 0) return first.step;
   return { kind: "fork", doubt: { kind: "chance" }, branches };
 }
 
-function sent({ address, port, mode }: Server, packet: Packet): Step {
+/** To a server: a connection's first packet, or one that follows it. */
+function sent(
+  { address, port, mode }: Pick<Server, "address" | "port" | "mode">,
+  { packet, around, hook }: Moment,
+  conntrack: boolean,
+  first: boolean,
+): Step {
   const to = port === 0 ? packet.destinationPort ?? 0 : port;
   const server: RealServer = { mode, address, port: to };
-  const changed = mode === "masq" ? translatedTo(packet, address, to) : packet;
   if (mode === "local") return { kind: "end", verdict: "accept", packet };
-  return { kind: "end", verdict: "stolen", packet: changed, server };
+  const served = first ? { served: { original: tupleOf(packet), server } } : {};
+  if (mode !== "masq") return { kind: "end", verdict: "stolen", packet, server, ...served };
+  const local = around.addressType(address) === "local";
+  if (!local && hook === "output" && isLoopback(packet.source)) {
+    const because = `IPVS sends nothing from ${formatAddress(packet.source)} to another host`;
+    return { kind: "end", verdict: "drop", packet, because };
+  }
+  const changed = translatedTo(packet, address, to, conntrack);
+  if (local) return { kind: "end", verdict: "accept", packet: changed, ...served };
+  return { kind: "end", verdict: "stolen", packet: changed, server, ...served };
 }
 
-/** IPVS tells conntrack from where the answer will come (`ip_vs_update_conntrack`). */
-function translatedTo(packet: Packet, address: Address, port: number): Packet {
+function isLoopback({ family, bits }: Address): boolean {
+  return family === 4 ? bits >> 24n === 127n : bits === 1n;
+}
+
+/**
+ * IPVS tells conntrack from where the answer will come (`ip_vs_update_conntrack`), or, as it does
+ * unless told otherwise, leaves the packet without a connection (`ip_vs_notrack`).
+ */
+function translatedTo(packet: Packet, address: Address, port: number, conntrack: boolean): Packet {
   const { connection } = packet;
+  const changed: Packet = {
+    ...packet,
+    ...{ destination: address, destinationPort: port },
+    scheduled: true,
+  };
+  if (!conntrack) return { ...changed, connection: { ...connection, state: "untracked" } };
+  if (connection.state === "untracked" || connection.state === "invalid") return changed;
   const reply = { ...connection.reply, source: address, sourcePort: port };
   return {
+    ...changed,
+    connection: {
+      ...connection,
+      ...{ reply, original: tupleOf(connection.original) },
+      scheduled: true,
+    },
+  };
+}
+
+/** Of a connection that IPVS knows, the packet for its server. */
+function following(moment: Moment, conntrack: boolean): Step {
+  const { packet, around } = moment;
+  if (packet.scheduled) return MISS;
+  const known = around.served?.find(({ original }) => sameTuple(original, packet));
+  return known === undefined ? MISS : sent(known.server, moment, conntrack, false);
+}
+
+/** A server's answer as the client expects it; undefined where the packet is none. */
+export function answered({ packet, around }: Moment, conntrack: boolean): Packet | undefined {
+  if (packet.scheduled) return undefined;
+  const known = around.served?.find(({ original, server: { mode, address, port } }) =>
+    mode === "masq" &&
+    sameTuple(packet, { ...inverse(original), source: address, sourcePort: port })
+  );
+  if (known === undefined) return undefined;
+  const { destination, destinationPort } = known.original;
+  const { connection } = packet;
+  return {
     ...packet,
-    destination: address,
-    destinationPort: port,
-    connection: { ...connection, reply, original: tupleOf(connection.original) },
+    source: destination,
+    scheduled: true,
+    ...(destinationPort === undefined ? {} : { sourcePort: destinationPort }),
+    connection: conntrack ? connection : { ...connection, state: "untracked" },
   };
 }

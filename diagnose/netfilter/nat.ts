@@ -72,9 +72,12 @@ export function decide(packet: Packet, end: NatEnd, address?: Address, port?: nu
   return { ...packet, connection: { ...connection, reply: changed, sourceDecided: true } };
 }
 
-/** The packet with one end as its connection's NAT has it. */
+/** The packet with one end as its connection's NAT has it; IPVS does its end by itself. */
 export function translate(packet: Packet, end: NatEnd): Packet {
   const { connection } = packet;
+  if (connection.scheduled && (connection.direction === "original") === (end === "destination")) {
+    return packet;
+  }
   const answer = connection.direction === "original" ? connection.reply : connection.original;
   // A related ICMP error has its own ports, if any.
   const ported = packet.sourcePort !== undefined || packet.destinationPort !== undefined;
@@ -94,8 +97,9 @@ export function translate(packet: Packet, end: NatEnd): Packet {
   };
 }
 
-/** Whether the connection's end is translated to something else. */
-export function translated({ original, reply }: Connection, end: NatEnd): boolean {
+/** Whether NAT translates the connection's end to something else. */
+export function translated({ original, reply, scheduled }: Connection, end: NatEnd): boolean {
+  if (scheduled && end === "destination") return false;
   return end === "destination"
     ? !sameAddress(original.destination, reply.source) ||
       original.destinationPort !== reply.sourcePort

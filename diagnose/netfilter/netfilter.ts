@@ -9,7 +9,7 @@ import type { NamespaceSnapshot } from "../snapshot/format.ts";
 import { type Ending, Evaluation, type Next, outcomeOf, type Passage } from "./evaluate.ts";
 import { Iptables, natPriority } from "./iptables.ts";
 import { Ipsets } from "./ipset.ts";
-import { Ipvs } from "./ipvs.ts";
+import { answered, Ipvs } from "./ipvs.ts";
 import { decide, inZone, type NatEnd, trackedOf, translate, undecided } from "./nat.ts";
 import { Nft } from "./nft.ts";
 import type { Hook, Outcome, Surroundings } from "./outcome.ts";
@@ -21,11 +21,17 @@ export type {
   Outcome,
   RealServer,
   RuleReference,
+  ServedConnection,
   Surroundings,
 } from "./outcome.ts";
 
 /** When conntrack looks at a packet that is new to the namespace. */
 const CONNTRACK_PRIORITY = -200;
+
+/** When IPVS looks at servers' answers (`ip_vs_ops4`); packets for them come just after. */
+const ANSWERS_PRIORITY: Readonly<Partial<Record<Hook, number>>> = {
+  ...{ input: 98, output: -99, forward: 100 },
+};
 
 /** One thing that a hook does with a packet. */
 interface Station {
@@ -204,10 +210,21 @@ export class Netfilter {
 
   /** Where IPVS takes packets to its services. */
   #servers(hook: Hook, layer: Layer): Station[] {
-    this.#ipvs ??= new Ipvs(this.#namespace.ipvs ?? "");
-    const priority = hook === "input" ? 99 : hook === "output" ? -98 : undefined;
-    if (this.#ipvs.empty || priority === undefined || layer !== "ip") return [];
-    return [chainStation(this.#ipvs.base(priority))];
+    const conntrack = this.#namespace.sysctls?.["net/ipv4/vs/conntrack"]?.trim() === "1";
+    this.#ipvs ??= new Ipvs(this.#namespace.ipvs ?? "", conntrack);
+    const before = ANSWERS_PRIORITY[hook];
+    if (this.#ipvs.empty || before === undefined || layer !== "ip") return [];
+    const answers: Station = {
+      priority: before,
+      pass(evaluation, passage, next) {
+        const packet = answered(evaluation.moment(passage), conntrack);
+        return next(packet === undefined ? passage : { ...passage, packet, rerouted: true });
+      },
+    };
+    return hook === "forward" ? [answers] : [
+      answers,
+      chainStation(this.#ipvs.base(before + 1, hook === "output" ? "route" : "filter")),
+    ];
   }
 }
 

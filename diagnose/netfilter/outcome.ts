@@ -4,7 +4,7 @@
  * @module
  */
 import type { Address, Family } from "../packet/address.ts";
-import type { Packet } from "../packet/packet.ts";
+import type { Packet, Tuple } from "../packet/packet.ts";
 
 /** Where in a packet's way through a namespace rules are asked. */
 export type Hook =
@@ -46,6 +46,8 @@ export interface Surroundings {
   addressType(address: Address, device?: string): string;
   /** Whether the source would be reached, strictly: through the device that it came by. */
   reversePath?(packet: Packet, strict: boolean): "pass" | "fail" | "unknown";
+  /** Connections that IPVS has sent to a server before. */
+  readonly served?: readonly ServedConnection[];
   /** Whether a socket of the namespace belongs to the packet; undefined if that is not known. */
   hasSocket?(packet: Packet): boolean | undefined;
   /**
@@ -77,6 +79,13 @@ export interface RealServer {
   readonly port: number;
 }
 
+/** What IPVS knows of a connection. */
+export interface ServedConnection {
+  /** From the client to the virtual service. */
+  readonly original: Tuple;
+  readonly server: RealServer;
+}
+
 /** One way that it can end; there are several when chance decides. */
 export interface Outcome {
   readonly verdict: "accept" | "drop" | "reject" | "queue" | "stolen" | "unknown";
@@ -94,6 +103,8 @@ export interface Outcome {
   readonly rerouted?: boolean;
   /** IPVS took the packet (`stolen`) and sends it on, from the hook output on. */
   readonly server?: RealServer;
+  /** The connection that IPVS has for the packet, where it has begun here. */
+  readonly served?: ServedConnection;
   /** A TPROXY rule gives it to the socket that listens there, whatever its destination says. */
   readonly proxy?: { readonly address?: Address; readonly port: number };
 }

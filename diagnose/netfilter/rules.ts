@@ -5,7 +5,14 @@
  * @module
  */
 import type { Packet } from "../packet/packet.ts";
-import type { Hook, Outcome, RealServer, RuleReference, Surroundings } from "./outcome.ts";
+import type {
+  Hook,
+  Outcome,
+  RealServer,
+  RuleReference,
+  ServedConnection,
+  Surroundings,
+} from "./outcome.ts";
 import type { Doubt } from "./truth.ts";
 
 /** A packet at a rule. */
@@ -25,6 +32,7 @@ export interface End {
   readonly because?: string;
   readonly assumption?: string;
   readonly server?: RealServer;
+  readonly served?: ServedConnection;
   readonly proxy?: NonNullable<Outcome["proxy"]>;
 }
 

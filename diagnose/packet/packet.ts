@@ -69,6 +69,8 @@ export interface Connection {
    * chooses again.
    */
   readonly template?: number;
+  /** It is IPVS that changes the destination, and the answers' source: rules of NAT do not. */
+  readonly scheduled?: true;
 }
 
 /** A packet. */
@@ -92,6 +94,8 @@ export interface Packet extends Tuple {
   readonly destinationMac?: string;
   /** What a tunnel carries. */
   readonly inner?: Packet;
+  /** IPVS of the namespace has dealt with it, and does not again. */
+  readonly scheduled?: true;
 }
 
 /** The direction that answers it. */

@@ -9,11 +9,11 @@ import type { Lookup, Resolution } from "../kube/dns.ts";
 import type { Opinion } from "../kube/kube.ts";
 import type { Snapshot } from "../snapshot/format.ts";
 import { beyondKernel } from "./dataplane.ts";
-import { isLoopback } from "./lookup.ts";
+import { isLocal, isLoopback } from "./lookup.ts";
 import type { Namespace } from "./namespace.ts";
 import { Network } from "./network.ts";
 import { listenerFor } from "./socket.ts";
-import { type Cause, type End, ended, START, stepped, sysctl, type Trail } from "./trail.ts";
+import { after, type Cause, type End, ended, START, stepped, sysctl, type Trail } from "./trail.ts";
 import { type Sending, Walker } from "./walker.ts";
 import { settingName } from "./command.ts";
 
@@ -228,6 +228,8 @@ class Conversation {
   /** The answer's ways, from where the request was delivered. */
   #answers(request: End, sending: Sending): readonly End[] {
     const { packet, namespace, trail } = request;
+    const strange = foreign(namespace, packet.destination);
+    if (strange !== undefined) return [ended("blocked", after(trail), packet, strange)];
     const tcp = packet.protocol === PROTOCOLS.tcp;
     const reflects = namespace.setting("net/ipv4/fwmark_reflect") > 0 && !tcp ||
       namespace.setting("net/ipv4/tcp_fwmark_accept") > 0 && tcp;
@@ -243,9 +245,7 @@ class Conversation {
         : { icmp: { type: packet.source.family === 4 ? 0 : 129, code: 0 } }),
       mark: reflects ? packet.mark : 0,
     });
-    const { connections, chance, learned } = trail;
-    const start: Trail = { ...START, connections, chance, learned };
-    return this.#walker().send(start, namespace, answer, sending);
+    return this.#walker().send(after(trail), namespace, answer, sending);
   }
 
   /**
@@ -255,13 +255,12 @@ class Conversation {
   #third(answer: End): End {
     const [back] = answer.trail.steps;
     if (this.question.protocol !== "tcp" || answer.verdict !== "delivered") return answer;
-    const { connections, chance, learned } = answer.trail;
     const walker = new Walker(this.network, (trail, namespace, _device, packet) => [
       { verdict: "delivered", trail, packet, namespace },
     ]);
     const length = (this.#first.source.family === 4 ? 20 : 40) + ACK_BYTES;
     const packet = { ...this.#first, tcpFlags: TCP_FLAGS.ack, length };
-    const ends = walker.send({ ...START, connections, chance, learned }, this.sender, packet);
+    const ends = walker.send(after(answer.trail), this.sender, packet);
     const [first] = ends;
     if (!ends.every(({ verdict }) => verdict === "blocked") || back === undefined) return answer;
     if (first?.cause === undefined) return answer;
@@ -319,8 +318,7 @@ class Conversation {
         const size = Math.min(firstMtu(request), firstMtu(answer));
         if (clamped || !Number.isFinite(size) || size < MTU_MIN) return [];
         const length = { length: size, tcpFlags: TCP_FLAGS.ack | TCP_FLAGS.psh };
-        const { connections, learned } = answer.trail;
-        const start: Trail = { ...START, connections, learned };
+        const start: Trail = { ...after(answer.trail), chance: 1 };
         const walker = new Walker(this.network, (trail, namespace, _device, packet) => [
           { verdict: "delivered", trail, packet, namespace },
         ]);
@@ -335,6 +333,23 @@ class Conversation {
       })
     );
   }
+}
+
+/** Why nothing is sent from an address that is not the namespace's: `ip_route_output_key_hash`. */
+function foreign(namespace: Namespace, address: Address): Cause | undefined {
+  const own = address.family === 6 || isLocal(namespace, address) ||
+    namespace.owner(address) !== undefined;
+  if (own) return undefined;
+  const text = formatAddress(address);
+  return {
+    id: "no-source-address",
+    namespace,
+    what: `it was for ${text}, which is no address of ${namespace.label}, though it was ` +
+      "delivered there: nothing can answer from it",
+    evidence: [{ kind: "address", text: `${text} is not in the table local` }],
+    confirm: namespace.command(`ip route show table local match ${text}`),
+    fix: `correct the route or rule that leads packets for ${text} here, or add the address`,
+  };
 }
 
 /** What fits through the first device of a way. */

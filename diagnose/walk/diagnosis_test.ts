@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { forwarding, macOf, type MadeNamespace, madeSnapshot } from "../../tests/made_network.ts";
+import { ip } from "../../tests/made_rules.ts";
 import { parseAddress } from "../packet/address.ts";
 import { findingsOf } from "../report/finding.ts";
 import { diagnose, type Diagnosis, type Question } from "./diagnosis.ts";
@@ -347,4 +348,23 @@ Deno.test("diagnose takes a loopback address for the node's, unless told whose i
     const several = diagnose([snapshot, snapshot], asked(pair));
     assert.match(several.cause ?? "", /^several namespaces have the source address/);
   }
+});
+
+Deno.test("what IPv4 sends by loopback is delivered here, but not answered if for others", () => {
+  const said = (address: string) => {
+    const snapshot = madeSnapshot({
+      a: {
+        devices: { eth0: { addresses: ["10.0.0.1/24"] } },
+        routes: [{ dst: "10.9.9.9", dev: "lo" }, { dst: "10.0.0.1", dev: "lo" }],
+        listeners: ["tcp * 80"],
+      },
+    });
+    const [source, destination] = [ip("10.0.0.1"), ip(address)];
+    const diagnosis = diagnose([snapshot], { source, destination, protocol: "tcp", port: 80 });
+    const [way] = diagnosis.ways;
+    const [answer] = way?.answers ?? [];
+    return [diagnosis.verdict, way?.request.verdict, answer?.cause?.id];
+  };
+  assert.deepEqual(said("10.0.0.1"), ["reachable", "delivered", undefined]);
+  assert.deepEqual(said("10.9.9.9"), ["blocked", "delivered", "no-source-address"]);
 });

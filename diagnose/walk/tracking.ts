@@ -46,8 +46,9 @@ export function confirmed(trail: Trail, namespace: Namespace, packet: Packet): T
 
 /** A packet as it is for the next namespace: nobody there knows it, and its mark is gone. */
 export function forgotten(packet: Packet, keepsMark: boolean): Packet {
+  const { scheduled: _, ...plain } = packet;
   return {
-    ...packet,
+    ...plain,
     connection: newConnection(tupleOf(packet)),
     mark: keepsMark ? packet.mark : 0,
   };

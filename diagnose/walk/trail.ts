@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { RuleReference } from "../netfilter/netfilter.ts";
+import type { RuleReference, ServedConnection } from "../netfilter/netfilter.ts";
 import type { Address } from "../packet/address.ts";
 import type { Connection, Packet } from "../packet/packet.ts";
 import { settingName } from "./command.ts";
@@ -70,10 +70,16 @@ export interface Tracked {
   readonly connection: Connection;
 }
 
+/** A connection that IPVS of a namespace has sent to a server on this walk. */
+export interface Served extends ServedConnection {
+  readonly namespace: string;
+}
+
 /** The way so far. */
 export interface Trail {
   readonly steps: readonly Step[];
   readonly connections: readonly Tracked[];
+  readonly served: readonly Served[];
   /** How probable this way is, where chance decided and the odds are known. */
   readonly chance: number;
   /** What this way takes for granted. */
@@ -107,8 +113,13 @@ export interface Load {
 
 /** The way of a packet that has not been sent. */
 export const START: Trail = {
-  ...{ steps: [], connections: [], chance: 1, assumptions: [], learned: [], loads: [] },
+  ...{ steps: [], connections: [], served: [], chance: 1, assumptions: [], learned: [], loads: [] },
 };
+
+/** What a way leaves to the packets after it. */
+export function after({ connections, served, chance, learned }: Trail): Trail {
+  return { ...START, connections, served, chance, learned };
+}
 
 /** How a way ends. */
 export interface End {

@@ -191,7 +191,9 @@ export class Walker {
     between: Between,
     go: (trail: Trail, packet: Packet, outcome: Outcome) => readonly End[],
   ): readonly End[] {
-    const outcomes = namespace.netfilter.run(hook, packet, surroundings(namespace, between));
+    const served = trail.served.filter((each) => each.namespace === namespace.key);
+    const around = { ...surroundings(namespace, between), served };
+    const outcomes = namespace.netfilter.run(hook, packet, around);
     if (outcomes.length > 1) this.#branches += outcomes.length - 1;
     if (this.#branches > BRANCHES_MAX) {
       const what = `the rules part the way more than ${BRANCHES_MAX} times`;
@@ -205,7 +207,13 @@ export class Walker {
     return outcomes.flatMap((outcome) => {
       const chance = trail.chance * (outcome.chance ?? 1);
       const next = assuming(
-        ruleSteps({ ...trail, chance }, namespace, hook, packet, outcome),
+        ruleSteps(
+          keeping({ ...trail, chance }, namespace, outcome),
+          namespace,
+          hook,
+          packet,
+          outcome,
+        ),
         ...outcome.assumptions,
         ...ofIpsec(namespace, hook),
       );
@@ -251,7 +259,9 @@ export class Walker {
     hop: Hop,
     from: { readonly device?: string; readonly tunnel?: string },
   ): readonly End[] {
-    const local = route.type === "local";
+    const sent = from.device === undefined && packet.source.family === 4;
+    // What IPv4 itself sends by loopback is delivered here, whomever it is for: `__mkroute_output`.
+    const local = route.type === "local" || sent && hop.device === "lo";
     const out = local ? "lo" : hop.device ?? "";
     const device = namespace.device(out);
     if (device === undefined && !local) {
@@ -777,6 +787,13 @@ export class Walker {
 function asked({ about }: Frame): Packet {
   const any: Address = about ?? { family: 4, bits: 0n };
   return firstPacket({ source: any, destination: any, protocol: PROTOCOLS.ip, length: ARP_BYTES });
+}
+
+/** The trail with the connection that IPVS has begun. */
+function keeping(trail: Trail, { key }: Namespace, { served }: Outcome): Trail {
+  return served === undefined
+    ? trail
+    : { ...trail, served: [...trail.served, { ...served, namespace: key }] };
 }
 
 function lengthOfWay(ends: readonly End[]): number {
