@@ -25,6 +25,7 @@ import { LastReadings } from "./last_readings.ts";
 import { entriesLost, log, setLevel } from "./log.ts";
 import { type NetnsReading, readInNamespaces } from "./namespaces/reader.ts";
 import type { NamespaceVisitor } from "./namespaces/visitor.ts";
+import { unloadStartCode } from "./own_memory.ts";
 import type { Identities } from "./pods/identities.ts";
 import type { Identity } from "./pods/identity.ts";
 import type { NamespaceTable } from "./pods/table.ts";
@@ -140,6 +141,7 @@ export class RunningAgent implements surface.Agent {
     this.#drainLater();
     this.#ready = true;
     trimMemory();
+    unloadStartCode();
   }
 
   /**

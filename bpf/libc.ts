@@ -20,6 +20,7 @@ const { symbols: c } = Deno.dlopen("libc.so.6", {
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
   mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
   munmap: { parameters: ["pointer", "usize"], result: "i32" },
+  madvise: { parameters: ["u64", "usize", "i32"], result: "i32" },
   mount: { parameters: ["buffer", "buffer", "buffer", "u64", "pointer"], result: "i32" },
   statfs: { parameters: ["buffer", "buffer"], result: "i32" },
   setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
@@ -66,6 +67,15 @@ export function keepLittleMemory(): void {
   const [ARENA_MAX, MMAP_THRESHOLD] = [-8, -3];
   c.mallopt?.(MMAP_THRESHOLD, MAPPED_BYTES_MIN);
   c.mallopt?.(ARENA_MAX, ARENAS_MAX);
+}
+
+/**
+ * Takes pages of a file that is mapped, and was not written to, out of the process, madvise(2);
+ * what is used again is taken from the kernel's cache of the file. What was written would be lost.
+ */
+export function unloadPages(address: bigint, bytes: bigint): void {
+  const DONT_NEED = 4;
+  c.madvise(address, bytes, DONT_NEED);
 }
 
 /** A NUL-terminated string, as C wants it. */
