@@ -331,7 +331,7 @@ export class RunningAgent implements surface.Agent {
   }
 
   #addSelf(collection: Collection, readSeconds: number): void {
-    const { identities, pipeline, kernel, http, sampling } = this.#parts;
+    const { identities, pipeline, kernel, http, sampling, visitor } = this.#parts;
     collection.add("build_info", HOST, [version, kernel.release], 1);
     collection.add("collections_total", HOST, [], ++this.#collections);
     collection.add("collection_read_seconds", HOST, [], readSeconds);
@@ -340,6 +340,7 @@ export class RunningAgent implements surface.Agent {
       if (goneAt === undefined) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
     }
     for (const [kind, count] of kinds) collection.add("namespaces", HOST, [kind], count);
+    collection.add("namespace_workers_hung", HOST, [], visitor.hung);
     this.#tellKernelCounts();
     for (const { probe, stage, ...results } of pipeline.counts()) {
       for (const result of ["produced", "delivered", "lost"] as const) {

@@ -127,6 +127,10 @@ export const SELF_METRICS = {
     labels: ["kind"],
     seriesMax: 8,
   },
+  namespace_workers_hung: {
+    type: "gauge",
+    help: "Threads that hang in a network namespace; with 8 of them, tools read in the others",
+  },
   http_requests_total: {
     type: "counter",
     help: "HTTP requests answered",

@@ -5,6 +5,11 @@
  */
 import type { Interface } from "./netlink.ts";
 
+/** Where in `progress` it is said that the Worker is done, or that it is to stop. */
+export const PROGRESS_STATE = 1;
+export const DONE = 1;
+export const STOP = 2;
+
 /** Where in `progress` the sockets begin. */
 export const PROGRESS_SOCKETS = 2;
 
@@ -26,9 +31,10 @@ export interface Listening {
 
 /**
  * One slice of work. The Worker keeps the first number of `progress` at the index of the target
- * that it is in, and makes the second 1 when it is done. From the third on is, for each target, the
- * descriptor of the socket opened there, or the failure: it is the process's, so nobody may lose it
- * with a Worker that does not answer.
+ * that it is in, and makes the second `DONE` when it is; if the main thread has made it `STOP`, it
+ * enters no other. From the third on is, for each target, the descriptor of the socket opened
+ * there, or the failure: it is the process's, so nobody may lose it with a Worker that does not
+ * answer.
  */
 export interface Order {
   readonly id: number;

@@ -8,11 +8,15 @@ import { log } from "../log.ts";
 import type { Outcome } from "../outcome.ts";
 import { close, ENOENT, errorName } from "./libc.ts";
 import type { Interface } from "./netlink.ts";
+import { NamespaceTools } from "./tools.ts";
+import { closeSockets, LostWorkers } from "./lost_workers.ts";
 import {
   type Answer,
+  DONE,
   type Listening,
   type Order,
   PROGRESS_SOCKETS,
+  PROGRESS_STATE,
   type Target,
   type Visit,
 } from "./visit.ts";
@@ -31,11 +35,11 @@ const ORDER_MILLISECONDS_MAX = 2_000;
  */
 const ORDER_MILLISECONDS_MIN = 250;
 
-/** A namespace in which a Worker hung is not entered again for this long. */
+/**
+ * A namespace in which a Worker was lost is not entered again for this long, nor while that Worker
+ * hangs in it.
+ */
 const SHUN_MILLISECONDS = 60_000;
-
-/** Hung threads cannot be ended; with this many of them no other Worker is started. */
-const WORKERS_LOST_MAX = 8;
 
 /** What was read in one namespace. */
 export interface Sight {
@@ -64,10 +68,11 @@ interface Unanswered {
   readonly because: string;
 }
 
-/** A namespace that is left alone for a while. */
+/** A namespace that is left alone for a while, and the Worker that was lost in it. */
 interface Shunned extends Unanswered {
   readonly cookie: bigint;
   readonly until: number;
+  readonly worker: Worker;
 }
 
 /** What to read in each namespace. */
@@ -81,38 +86,52 @@ const decoder = new TextDecoder();
 
 /**
  * Enters namespaces through one Worker, which is started at the first visit and again after it was
- * lost.
+ * lost; once too many were, by tools.
  */
 export class NamespaceVisitor {
   #worker: Worker | undefined;
   #settle: ((answer: Answer | Unanswered) => void) | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #lastId = 0;
-  #lost = 0;
+  readonly #lost = new LostWorkers();
   #problem: string | undefined;
   #closed = false;
   /** By inode number. */
   readonly #shunned = new Map<number, Shunned>();
   readonly #script: URL;
+  readonly #tools: NamespaceTools;
 
-  /** `script` is another Worker's only in tests. */
-  constructor(script: URL = new URL("./worker.ts", import.meta.url)) {
+  /** `script` is another Worker's, and `tools` are others, only in tests. */
+  constructor(
+    script: URL = new URL("./worker.ts", import.meta.url),
+    tools: NamespaceTools = new NamespaceTools(),
+  ) {
     this.#script = script;
+    this.#tools = tools;
   }
 
-  /** Workers given up because they hung, died, or could not return. */
+  /** Workers given up because they hung, died, or could not return: all that there ever were. */
   get lost(): number {
-    return this.#lost;
+    return this.#lost.total;
+  }
+
+  /** Workers that hang now. */
+  get hung(): number {
+    return this.#lost.hung;
   }
 
   /** Whether namespaces can be entered, as far as was tried. */
   outcome(): Outcome {
-    if (this.#lost >= WORKERS_LOST_MAX) {
-      return { state: "failed", because: `${this.#lost} threads hung in network namespaces` };
+    const { isFull, hung, ended } = this.#lost;
+    const lost = `${hung} threads hang in network namespaces, and ${ended} ended there of late`;
+    if (isFull) {
+      const { problem } = this.#tools;
+      return problem === undefined
+        ? { state: "degraded", because: `${lost}: tools read in the others` }
+        : { state: "failed", because: `${lost}: tools cannot read in the others: ${problem}` };
     }
-    return this.#problem === undefined
-      ? { state: "working" }
-      : { state: "degraded", because: this.#problem };
+    const because = this.#problem ?? (hung > 0 ? lost : undefined);
+    return because === undefined ? { state: "working" } : { state: "degraded", because };
   }
 
   /**
@@ -140,8 +159,11 @@ export class NamespaceVisitor {
   /** Ends the Worker. A visit under way fails. */
   close(): void {
     this.#closed = true;
-    this.#settle?.(failed("Cannot enter network namespaces: the agent is stopping"));
-    this.#end();
+    this.#settle?.(STOPPING);
+    this.#worker?.terminate();
+    this.#worker = undefined;
+    this.#lost.close();
+    this.#tools.close();
   }
 
   async #visitAll(
@@ -153,9 +175,15 @@ export class NamespaceVisitor {
     for (let at = 0; at < targets.length; at += SLICE_TARGETS_MAX) {
       await this.#visitSlice(targets.slice(at, at + SLICE_TARGETS_MAX), wanted, deadline, results);
     }
+    const others = targets.filter((target) => !results.has(target));
+    if (others.length > 0) {
+      const found = await this.#tools.visit(others, wanted, deadline);
+      for (const [target, result] of found) results.set(target, result);
+    }
     return targets.map((target) => results.get(target) ?? NOT_VISITED);
   }
 
+  /** What no Worker is left for has no result. */
   async #visitSlice(
     slice: readonly Target[],
     wanted: Wanted,
@@ -165,28 +193,29 @@ export class NamespaceVisitor {
     let left = slice.filter((target) => !this.#isShunned(target, results));
     while (left.length > 0) {
       const milliseconds = Math.min(ORDER_MILLISECONDS_MAX, deadline - performance.now());
-      if (milliseconds < ORDER_MILLISECONDS_MIN) {
-        for (const target of left) results.set(target, LATE);
+      const unasked = this.#closed
+        ? STOPPING
+        : milliseconds < ORDER_MILLISECONDS_MIN
+        ? LATE
+        : undefined;
+      if (unasked !== undefined) {
+        for (const target of left) results.set(target, unasked);
         return;
       }
+      if (this.#lost.isFull) return;
       const progress = new SharedArrayBuffer(4 * (PROGRESS_SOCKETS + left.length));
-      const answer = await this.#order(left, wanted, progress, milliseconds);
+      const worker = this.#worker ??= this.#start();
+      const answer = await this.#order(worker, left, wanted, progress, milliseconds);
       if (!("because" in answer)) {
         this.#unpack(left, wanted, answer, results, new Int32Array(progress, 4 * PROGRESS_SOCKETS));
         return;
       }
-      for (const socket of new Int32Array(progress, 4 * PROGRESS_SOCKETS)) {
-        if (socket > 0) close(socket);
-      }
+      closeSockets(progress);
       const culprit = left[Atomics.load(new Int32Array(progress), 0)];
       left = left.filter((target) => target !== culprit);
       if (culprit !== undefined) {
         results.set(culprit, answer);
-        this.#shun(culprit, answer);
-      }
-      if (this.#closed || this.#lost >= WORKERS_LOST_MAX) {
-        for (const target of left) results.set(target, failed(answer.because));
-        return;
+        this.#shun(culprit, answer, worker);
       }
     }
   }
@@ -197,47 +226,49 @@ export class NamespaceVisitor {
     // Without a cookie it may be the one; to look would cost another thread.
     const { cookie } = target;
     if (cookie !== shunned.cookie && cookie !== 0n && shunned.cookie !== 0n) return false;
-    // With no Worker left, nobody can find out whether it still hangs.
-    if (shunned.until <= performance.now() && this.#lost < WORKERS_LOST_MAX) {
+    const hangs = this.#lost.hangs(shunned.worker);
+    if (shunned.until <= performance.now() && !hangs) {
       this.#shunned.delete(target.inum);
       return false;
     }
-    const { state } = shunned;
-    const happened = state === "late" ? "hung in it" : "was lost in it";
-    const because = `Cannot read network namespace ${target.inum}: ` +
-      `a thread ${happened}, and it is left alone for a minute`;
-    results.set(target, { state, because });
+    const happened = hangs
+      ? "a thread hung in it and has not come back"
+      : "a thread was lost in it, and it is left alone for a minute";
+    const because = `Cannot read network namespace ${target.inum}: ${happened}`;
+    results.set(target, { state: shunned.state, because });
     return true;
   }
 
-  #shun(target: Target, why: Unanswered): void {
-    // Bounded, as each entry has cost a Worker.
+  #shun(target: Target, why: Unanswered, worker: Worker): void {
+    const now = performance.now();
+    // So that there are no more of them than Workers that hang, or were lost within that time.
+    for (const [inum, { until, worker }] of this.#shunned) {
+      if (until <= now && !this.#lost.hangs(worker)) this.#shunned.delete(inum);
+    }
     const { inum, cookie } = target;
-    this.#shunned.set(inum, { ...why, cookie, until: performance.now() + SHUN_MILLISECONDS });
+    this.#shunned.set(inum, { ...why, cookie, worker, until: now + SHUN_MILLISECONDS });
   }
 
   #order(
+    worker: Worker,
     targets: readonly Target[],
     { files, interfaces, listening }: Wanted,
     progress: SharedArrayBuffer,
     milliseconds: number,
   ): Promise<Answer | Unanswered> {
-    if (this.#closed || this.#lost >= WORKERS_LOST_MAX) {
-      return Promise.resolve(failed("Cannot enter network namespaces: no Worker is running"));
-    }
-    const worker = this.#worker ?? this.#start();
     const id = ++this.#lastId;
     const more = listening === undefined ? {} : { listening };
     const order: Order = { id, targets, files, interfaces, progress, ...more };
     return new Promise((resolve) => {
       const onTime = () => {
         // Done, and only the message has not come in: the main thread was busy.
-        if (Atomics.exchange(new Int32Array(progress), 1, 0) === 1) {
+        if (Atomics.exchange(new Int32Array(progress), PROGRESS_STATE, 0) === DONE) {
           timer = setTimeout(onTime, milliseconds);
           return;
         }
         const because = "Cannot read network namespaces: " +
           `no answer in ${Math.round(milliseconds)} ms`;
+        this.#lost.addHung(worker, progress);
         this.#giveUp({ state: "late", because });
       };
       let timer = setTimeout(onTime, milliseconds);
@@ -254,33 +285,45 @@ export class NamespaceVisitor {
   #start(): Worker {
     const worker = new Worker(this.#script, { type: "module", name: "namespaces" });
     worker.onmessage = ({ data }: MessageEvent<Answer>) => {
-      if (worker !== this.#worker) return;
+      if (worker !== this.#worker) return this.#release(worker, data.lost !== undefined);
       this.#settle?.(data);
-      if (data.lost !== undefined) this.#giveUp(failed(data.lost));
+      if (data.lost === undefined) return;
+      this.#lost.addEnded(worker);
+      this.#giveUp(failed(data.lost));
     };
     worker.onerror = (event) => {
       event.preventDefault();
-      if (worker === this.#worker) {
-        const because = `Cannot enter network namespaces: the Worker died: ${event.message}`;
-        this.#giveUp(failed(because));
-      }
+      if (worker !== this.#worker) return this.#release(worker, true);
+      this.#lost.addEnded(worker);
+      const because = `Cannot enter network namespaces: the Worker died: ${event.message}`;
+      this.#giveUp(failed(because));
     };
-    this.#worker = worker;
     return worker;
   }
 
   /** The Worker is of no use any more; the next order starts another. */
   #giveUp(why: Unanswered): void {
-    this.#lost++;
     this.#problem = why.because;
-    log.warn(why.because, { workers_lost: this.#lost });
-    this.#end();
+    log.warn(why.because, { workers_lost: this.lost, workers_hung: this.hung });
+    this.#worker = undefined;
     this.#settle?.(why);
   }
 
-  #end(): void {
-    this.#worker?.terminate();
-    this.#worker = undefined;
+  /** A Worker that was given up has come back, or has ended. */
+  #release(worker: Worker, hasEnded: boolean): void {
+    if (!this.#lost.hangs(worker)) return;
+    this.#lost.release(worker, hasEnded);
+    if (!hasEnded) {
+      if (this.#worker === undefined) this.#worker = worker;
+      else worker.terminate();
+    }
+    for (const [inum, shunned] of this.#shunned) {
+      if (shunned.worker !== worker) continue;
+      if (!hasEnded) this.#shunned.delete(inum);
+      log.info(`The thread that hung in network namespace ${inum} hangs no more`, {
+        workers_hung: this.hung,
+      });
+    }
   }
 
   #unpack(
@@ -324,6 +367,8 @@ export class NamespaceVisitor {
     this.#problem = problem;
   }
 }
+
+const STOPPING = failed("Cannot enter network namespaces: the agent is stopping");
 
 const LATE = {
   state: "late",

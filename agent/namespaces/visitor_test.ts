@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { setLevel } from "../log.ts";
 import { close, socketDrops } from "./libc.ts";
 import { inumOf } from "./processes.ts";
+import { NamespaceTools } from "./tools.ts";
 import { NamespaceVisitor } from "./visitor.ts";
 
 const path = "/proc/self/ns/net";
@@ -72,19 +73,83 @@ const LOST = `data:text/javascript,self.onmessage = ({ data: { id } }) => {
 
 Deno.test("a Worker that cannot return is replaced, eight times and no more", async () => {
   setLevel("error");
-  const visitor = new NamespaceVisitor(new URL(LOST));
+  const visitor = new NamespaceVisitor(new URL(LOST), new NamespaceTools("no-such-tool"));
   try {
     for (let attempt = 0; attempt < 11; attempt++) {
       const [result] = await visitor.visit([target], wanted, 4000);
       assert.equal(result?.state, "failed");
     }
     assert.equal(visitor.lost, 8);
-    assert.equal(visitor.outcome().state, "failed");
+    assert.deepEqual(visitor.outcome(), {
+      state: "failed",
+      because: "0 threads hang in network namespaces, and 8 ended there of late: " +
+        'tools cannot read in the others: Cannot run "no-such-tool": it is not installed',
+    });
   } finally {
     visitor.close();
     setLevel("info");
   }
 });
+
+Deno.test("tools read where no Worker is left", async () => {
+  setLevel("error");
+  const nsenter = Deno.makeTempFileSync();
+  const script = '#!/bin/sh\nprintf "==> /proc/self/net/dev <==\\nread by %s" "$3"\n';
+  Deno.writeTextFileSync(nsenter, script);
+  Deno.chmodSync(nsenter, 0o755);
+  const visitor = new NamespaceVisitor(new URL(LOST), new NamespaceTools(nsenter));
+  try {
+    const order = { files: ["net/dev"], interfaces: false };
+    for (let attempt = 0; attempt < 8; attempt++) await visitor.visit([target], order, 4000);
+    const [result] = await visitor.visit([target], order, 20_000);
+    assert.ok(result?.state === "read");
+    assert.deepEqual(result.sight.files, { "net/dev": "read by head" });
+    assert.deepEqual(visitor.outcome(), {
+      state: "degraded",
+      because: "0 threads hang in network namespaces, and 8 ended there of late: " +
+        "tools read in the others",
+    });
+  } finally {
+    visitor.close();
+    Deno.removeSync(nsenter);
+    setLevel("info");
+  }
+});
+
+Deno.test("a Worker that comes back is used again, and its namespace entered", async () => {
+  setLevel("error");
+  const visitor = new NamespaceVisitor();
+  const fifo = `${Deno.makeTempDirSync()}/fifo`;
+  assert.ok(new Deno.Command("mkfifo", { args: [fifo] }).outputSync().success);
+  try {
+    // Who opens a FIFO waits until another opens it to write.
+    const hanging = { ...target, inum: 7, paths: [fifo] };
+    await visitor.visit([target], wanted, 20_000);
+    for (let round = 0; round < 2; round++) {
+      const [result] = await visitor.visit([hanging], wanted, 1_000);
+      assert.equal(result?.state, "late");
+    }
+    assert.deepEqual([visitor.hung, visitor.lost], [1, 1]);
+    const outcome = visitor.outcome();
+    assert.ok(outcome.state === "degraded");
+    const both = await Deno.open(fifo, { read: true, write: true });
+    both.close();
+    Deno.removeSync(fifo);
+    const until = performance.now() + 20_000;
+    while (visitor.hung > 0 && performance.now() < until) await sleep(10);
+    assert.deepEqual([visitor.hung, visitor.lost], [0, 1]);
+    const results = await visitor.visit([hanging, target], wanted, 20_000);
+    assert.deepEqual(results.map(({ state }) => state), ["gone", "read"]);
+    assert.deepEqual(visitor.outcome(), { state: "working" });
+  } finally {
+    visitor.close();
+    setLevel("info");
+  }
+});
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
 
 /** A Worker that never answers. */
 const SILENT = new URL("data:text/javascript,self.onmessage = () => {}");

@@ -24,7 +24,16 @@ import {
 } from "./libc.ts";
 import { type Interface, readInterfaces } from "./netlink.ts";
 import { isTable, readTable } from "./netlink_tables.ts";
-import { type Answer, type Order, PROGRESS_SOCKETS, type Target, type Visit } from "./visit.ts";
+import {
+  type Answer,
+  DONE,
+  type Order,
+  PROGRESS_SOCKETS,
+  PROGRESS_STATE,
+  STOP,
+  type Target,
+  type Visit,
+} from "./visit.ts";
 
 const SELF = "/proc/thread-self";
 
@@ -120,22 +129,24 @@ function visit(target: Target, order: Order, opened: (socket: number) => void): 
   };
 }
 
-/** Carries out one order and comes home. */
+/** Carries out one order, or as much of it as anybody waits for, and comes home. */
 function carryOut(order: Order): Answer {
   const progress = new Int32Array(order.progress);
-  const visits = order.targets.map((target, index): Visit => {
+  const visits: Visit[] = [];
+  for (const [index, target] of order.targets.entries()) {
+    if (Atomics.load(progress, PROGRESS_STATE) === STOP) break;
     Atomics.store(progress, 0, index);
     try {
-      return visit(target, order, (socket) => {
+      visits.push(visit(target, order, (socket) => {
         Atomics.store(progress, PROGRESS_SOCKETS + index, socket);
-      });
+      }));
     } catch (error) {
       const because = error instanceof Error ? error.message : String(error);
-      return { state: "failed", inum: target.inum, because };
+      visits.push({ state: "failed", inum: target.inum, because });
     }
-  });
+  }
   const lost = comeHome();
-  Atomics.store(progress, 1, 1);
+  Atomics.store(progress, PROGRESS_STATE, DONE);
   return { id: order.id, visits, bytes: texts.take(), ...(lost === undefined ? {} : { lost }) };
 }
 

@@ -36,7 +36,7 @@ export const iproute2: Check = async (node) => {
     return warn(
       "iproute2",
       `without ${missing.join(", ")}`,
-      "looking into routes, queues and sockets by hand",
+      "looking into routes, queues and sockets by hand, and reading queues where threads hang",
       "apt-get install iproute2",
     );
   }
@@ -50,7 +50,7 @@ export const conntrack: Check = async (node) => {
     return warn(
       "conntrack",
       "not installed",
-      "looking into tracked connections by hand",
+      "looking into tracked connections by hand, and reading them where threads hang",
       "apt-get install conntrack",
     );
   }
