@@ -315,6 +315,36 @@ Deno.test("Netfilter lets the first rule choose what conntrack does, zone or not
   assert.equal(only(iptables({}, "prerouting", NEW, {}, parts)).verdict, "unknown");
 });
 
+Deno.test("Netfilter does not know zones of one way or by mark, and names the rule", () => {
+  for (const zone of ["--zone-orig 5", "--zone-reply 5", "--zone mark"]) {
+    const raw = `-A PREROUTING -s 10.9.9.9 -j CT ${zone}\n-A PREROUTING -p tcp -j CT ${zone}`;
+    const found = only(iptables({ raw }, "prerouting", NEW));
+    assert.deepEqual([found.verdict, found.by?.number], ["unknown", 2]);
+    assert.match(found.because ?? "", new RegExp(`"-j CT" does in .*${zone}"$`));
+    assert.equal(
+      only(iptables({ raw }, "prerouting", packetOf(POD, "10.2.2.2", 53, { protocol: 17 })))
+        .verdict,
+      "accept",
+    );
+  }
+});
+
+Deno.test("Netfilter knows whether there is a socket, not what options it has", () => {
+  const asked = (options: string, socket: boolean | undefined) => {
+    const rules = { mangle: `-A PREROUTING -m socket${options} -j DROP` };
+    const around = { hasSocket: () => socket };
+    const { verdict, by, because } = only(iptables(rules, "prerouting", NEW, around));
+    return verdict === "unknown" ? `${by?.number}: ${because}` : verdict;
+  };
+  const unknown = "1: the packet's socket is not known";
+  assert.equal(asked("", true), "drop");
+  assert.equal(asked("", undefined), unknown);
+  for (const options of ["", " --transparent", " --nowildcard", " --transparent --nowildcard"]) {
+    assert.equal(asked(options, false), "accept");
+    if (options !== "") assert.equal(asked(options, true), unknown);
+  }
+});
+
 /** A rule of nftables before conntrack. */
 function early(expr: readonly unknown[]): string {
   const own = { family: "ip", table: "t" };
