@@ -18,6 +18,7 @@ import {
   type Target,
   targetOf,
 } from "../../diagnose/kube/target.ts";
+import { nodesOf } from "../../diagnose/kube/concerned.ts";
 import { DNS_PORT, type Lookup } from "../../diagnose/kube/dns.ts";
 import { readSnapshot } from "../../diagnose/snapshot/format.ts";
 import type { Diagnosis, Question } from "../../diagnose/walk/diagnosis.ts";
@@ -31,7 +32,14 @@ import { parseListen } from "./agent.ts";
 import { diagnoseForAgent } from "./diagnose_for_agent.ts";
 import { cloudOf } from "./diagnose_facts.ts";
 import { FORMATTERS, TEXT_COLUMNS } from "./diagnose_formats.ts";
-import { type Collected, ofAgents, ofCluster, tellMissing, withMissing } from "./diagnose_nodes.ts";
+import {
+  type Collected,
+  ofAgents,
+  ofCluster,
+  tellMissing,
+  withMissing,
+  withOthers,
+} from "./diagnose_nodes.ts";
 import { PAGE_ADDRESS, servePage } from "./diagnose_page.ts";
 import { asksApi, clusterOf, diagnosed, namesOf } from "./diagnose_objects.ts";
 import { verified } from "./diagnose_verify.ts";
@@ -152,14 +160,19 @@ export async function runDiagnosis(
   }
   const pairs = await pairsOf(options);
   const cluster = await clusterOf(options, terminal);
-  const { snapshots, missing } = await snapshotsOf(options, explicit, cluster, terminal);
-  tellMissing(missing, terminal);
-  const network = new Network(snapshots, await cloudOf(options.facts));
-  const names = namesOf(network, cluster);
-  const questions = pairs.map(([words, where]) => questionOf(options, words, where, names));
-  const diagnoses = questions.map((question) =>
-    withMissing(diagnosed(network, question, cluster), missing)
-  );
+  const cloud = await cloudOf(options.facts);
+  const on = ({ snapshots, missing }: Collected) => {
+    const network = new Network(snapshots, cloud);
+    const names = namesOf(network, cluster);
+    const questions = pairs.map(([words, where]) => questionOf(options, words, where, names));
+    return questions.map((question) => withMissing(diagnosed(network, question, cluster), missing));
+  };
+  const first = await snapshotsOf(options, explicit, cluster, terminal, pairs);
+  const known = on(first);
+  const open = first.others !== undefined && known.some(({ verdict }) => verdict === "unknown");
+  const all = open ? await withOthers(first) : first;
+  tellMissing(all.missing, terminal);
+  const diagnoses = open ? on(all) : known;
   const told = options.verify === true
     ? await verified(diagnoses, options.local === true ? undefined : options)
     : diagnoses;
@@ -238,6 +251,7 @@ async function snapshotsOf(
   explicit: boolean,
   cluster: Cluster | undefined,
   terminal: Terminal,
+  pairs: Pairs,
 ): Promise<Collected> {
   const { agents = [] } = options;
   if (options.snapshot.length > 0) {
@@ -245,7 +259,8 @@ async function snapshotsOf(
   }
   if (agents.length > 1) return await ofAgents(agents, options);
   if (isElsewhere(options, explicit)) {
-    const collected = await ofCluster(options, cluster?.nodes.keys());
+    const concerned = cluster && concernedBy(pairs, options, cluster);
+    const collected = await ofCluster(options, cluster?.nodes.keys(), concerned);
     if (collected !== undefined) return collected;
     terminal.err("podskoop: the cluster has no agents: collecting on this node\n");
   }
@@ -254,10 +269,29 @@ async function snapshotsOf(
   return { snapshots: [readSnapshot(new TextEncoder().encode(text))], missing: [] };
 }
 
-/** The pairs that are asked about, each with where it is written. */
+/** What pairs are asked about, each with where it is written. */
+type Pairs = readonly (readonly [Words, string])[];
+
+/** The nodes that all pairs are about; undefined where it takes snapshots to tell. */
+function concernedBy(
+  pairs: Pairs,
+  options: DiagnoseOptions,
+  cluster: Cluster,
+): ReadonlySet<string> | undefined {
+  try {
+    const questions = pairs.map(([words, where]) => questionOf(options, words, where, { cluster }));
+    return nodesOf(cluster, questions);
+  } catch (error) {
+    // Snapshots may know the name; if they do not, it is asked again, and that says so.
+    if (error instanceof Failure) return undefined;
+    throw error;
+  }
+}
+
+/** The pairs that are asked about. */
 async function pairsOf(
   options: DiagnoseOptions & { readonly dport?: string },
-): Promise<readonly (readonly [Words, string])[]> {
+): Promise<Pairs> {
   const { src, dst, port = options.dport, protocol, matrix } = options;
   if (matrix === undefined) {
     const words = { src, dst, port, protocol };

@@ -36,6 +36,17 @@ export interface MissingNode {
 export interface Collected {
   readonly snapshots: readonly Snapshot[];
   readonly missing: readonly MissingNode[];
+  /** Of a cluster: asks the nodes that have not been asked; absent where there are none. */
+  readonly others?: () => Promise<Collected>;
+}
+
+/** One more collection beside the first. */
+export async function withOthers({ snapshots, missing, others }: Collected): Promise<Collected> {
+  const more = await others?.();
+  return {
+    snapshots: [...snapshots, ...more?.snapshots ?? []],
+    missing: [...missing, ...more?.missing ?? []],
+  };
 }
 
 /** Someone who can be asked for a snapshot. */
@@ -71,14 +82,16 @@ export async function collected(
 }
 
 /**
- * The snapshots of the agents that a cluster's API knows; undefined where it has none at all. Those
- * of its nodes that have no agent are missing.
+ * The snapshots of the agents that a cluster's API knows, at first of those on the nodes that are
+ * concerned, if that is known; undefined where it has none at all. Those of the nodes that have no
+ * agent are missing.
  *
  * @throws {Failure} when the API cannot be asked, or gives no token.
  */
 export async function ofCluster(
   { tokenFile, ...api }: ObjectsOptions & Pick<ClientOptions, "tokenFile">,
   nodes: Iterable<string> = [],
+  concerned?: ReadonlySet<string>,
 ): Promise<Collected | undefined> {
   try {
     using client = await apiOf(api);
@@ -88,12 +101,23 @@ export async function ofCluster(
     const token = tokenFile === undefined
       ? await agentToken(client, first.namespace)
       : readToken(tokenFile);
-    const sources = agents.map((agent) => sourceOf(client, agent, token));
-    const { snapshots, missing } = await collected(sources);
     const watched = new Set(agents.map(({ node }) => node));
-    const others = [...nodes].filter((node) => !watched.has(node))
-      .map((node) => ({ node, because: "the cluster has no agent there" }));
-    return { snapshots, missing: [...missing, ...others] };
+    const unwatched = [...nodes].filter((node) => !watched.has(node));
+    const ask = async (through: ApiClient, wanted: (node: string) => boolean) => {
+      const asked = agents.filter(({ node }) => wanted(node));
+      const found = await collected(asked.map((agent) => sourceOf(through, agent, token)));
+      const without = unwatched.filter(wanted)
+        .map((node) => ({ node, because: "the cluster has no agent there" }));
+      return { snapshots: found.snapshots, missing: [...found.missing, ...without] };
+    };
+    const isWanted = (node: string) => concerned?.has(node) ?? true;
+    const found = await ask(client, isWanted);
+    if (agents.every(({ node }) => isWanted(node)) && unwatched.every(isWanted)) return found;
+    const others = async () => {
+      using again = await apiOf(api);
+      return await ask(again, (node) => !isWanted(node));
+    };
+    return { ...found, others };
   } catch (error) {
     if (error instanceof Failure || !(error instanceof Error)) throw error;
     throw new Failure(error.message);

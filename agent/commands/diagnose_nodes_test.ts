@@ -9,15 +9,15 @@ import { runProgram } from "./program.ts";
 
 const TOKENS = "/api/v1/namespaces/podskoop/serviceaccounts/podskoop-diagnosis/token";
 
-/** A node with one pod, 10.0.OWN.2, and a route to the other node's pods. */
-function nodeSnapshot(own: number, other: number) {
+/** A node with one pod, 10.0.OWN.2, and a route to the other node's pods, over it or a third. */
+function nodeSnapshot(own: number, other: number, over = other) {
   return madeSnapshot({
     node: {
       devices: {
         eth0: { addresses: [`192.0.2.${own}/24`] },
         va: { kind: "veth", to: ["pod", "eth0"], addresses: [`10.0.${own}.1/24`] },
       },
-      routes: [{ dst: `10.0.${other}.0/24`, gateway: `192.0.2.${other}`, dev: "eth0" }],
+      routes: [{ dst: `10.0.${other}.0/24`, gateway: `192.0.2.${over}`, dev: "eth0" }],
       sysctls: forwarding("va", "eth0"),
     },
     pod: {
@@ -96,12 +96,39 @@ Deno.test("diagnose names the nodes of a cluster that have no agent, some of the
   for (const index of Array.from({ length: 13 }, (_, each) => each + 1)) {
     fake.put(NODES, madeNode(`node-${index}`, `192.0.2.${index}`));
   }
-  const { code, err } = await run(...PAIR, "--kubeconfig", fake.kubeconfig());
-  assert.equal(code, 0);
+  // Of a destination that is nobody's all nodes are asked.
+  const outside = ["-s", "pod/shop/cart", "-d", "203.0.113.9", "-p", "80"];
+  const { code, err } = await run(...outside, "--kubeconfig", fake.kubeconfig());
+  assert.equal(code, 2);
   const lines = err.trimEnd().split("\n");
   assert.equal(lines.length, 11);
   assert.equal(lines[0], 'podskoop: no snapshot of "node-3": the cluster has no agent there');
   assert.equal(lines.at(-1), "podskoop: no snapshot of 1 more nodes");
+});
+
+Deno.test("diagnose asks the agents of both ends' nodes, and others if need be", async () => {
+  await using fake = new FakeKubernetes();
+  const asked: number[] = [];
+  const third = () => {
+    const one = nodeSnapshot(3, 2);
+    asked.push(3);
+    return Response.json(one);
+  };
+  const labels = { "app.kubernetes.io/name": "podskoop" };
+  const agent = { namespace: "podskoop", node: "node-3", labels, hostNetwork: true };
+  fake.put(PODS, madePod({ name: "agent-3", ...agent }));
+  fake.answers.set("/api/v1/namespaces/podskoop/pods/agent-3:9102/proxy/snapshot", third);
+  const answers = (over: number): readonly [Response, Response] => [
+    Response.json(nodeSnapshot(1, 2, over)),
+    Response.json(nodeSnapshot(2, 1)),
+  ];
+  withAgents(fake, answers(2));
+  const near = await run(...PAIR, "--kubeconfig", fake.kubeconfig());
+  assert.deepEqual([near.code, near.err, asked], [0, "", []], near.out);
+  // By a node between them.
+  withAgents(fake, answers(3));
+  const far = await run(...PAIR, "--kubeconfig", fake.kubeconfig());
+  assert.deepEqual([far.code, far.err, asked], [0, "", [3]], far.out);
 });
 
 Deno.test("diagnose says what a cluster's agents lack", async () => {
