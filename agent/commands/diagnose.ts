@@ -76,6 +76,7 @@ export interface DiagnoseOptions extends ClientOptions {
   readonly objects?: readonly string[];
   readonly kubeconfig?: string;
   readonly inCluster?: boolean;
+  readonly agentNamespace?: string;
   readonly facts?: string;
   /** The agents that were named; several are asked for their snapshots at the same time. */
   readonly agents?: readonly AgentAddress[];
@@ -135,6 +136,7 @@ export function withQuestion(command: Command): Command {
     )
     .option("--kubeconfig <file>", "ask this cluster's API for its objects, and its agents")
     .option("--in-cluster", "ask the API of the cluster that this is a pod of")
+    .option("--agent-namespace <name>", "where a cluster's agents are, if that is in doubt")
     .option("--facts <file>", "what is known of a cloud's network between the nodes, YAML or JSON")
     .addOption(new Option("--format <format>").choices(Object.keys(FORMATTERS)).default("text"))
     .option("--http", "show it as a page, too, until it is interrupted")

@@ -49,6 +49,12 @@ export async function withOthers({ snapshots, missing, others }: Collected): Pro
   };
 }
 
+/** How the agents of a cluster are asked. */
+export interface NodesOptions extends ObjectsOptions, Pick<ClientOptions, "tokenFile"> {
+  /** The namespace that the agents' pods are in. */
+  readonly agentNamespace?: string;
+}
+
 /** Someone who can be asked for a snapshot. */
 export interface Source {
   readonly node: string;
@@ -89,15 +95,18 @@ export async function collected(
  * @throws {Failure} when the API cannot be asked, or gives no token.
  */
 export async function ofCluster(
-  { tokenFile, ...api }: ObjectsOptions & Pick<ClientOptions, "tokenFile">,
+  { tokenFile, agentNamespace, ...api }: NodesOptions,
   nodes: Iterable<string> = [],
   concerned?: ReadonlySet<string>,
 ): Promise<Collected | undefined> {
   try {
     using client = await apiOf(api);
-    const agents = await nodeAgents(client);
+    const agents = await nodeAgents(client, agentNamespace);
     const [first] = agents;
-    if (first === undefined) return undefined;
+    if (first === undefined) {
+      if (agentNamespace === undefined) return undefined;
+      throw new Failure(`Cannot find any agent in the namespace "${agentNamespace}"`);
+    }
     const token = tokenFile === undefined
       ? await agentToken(client, first.namespace)
       : readToken(tokenFile);

@@ -143,6 +143,35 @@ Deno.test("diagnose says what a cluster's agents lack", async () => {
   assert.match(verified.err, /Cannot verify on other nodes' snapshots/);
 });
 
+Deno.test("diagnose gives no token to other namespaces' pods with the agents' label", async () => {
+  await using fake = new FakeKubernetes();
+  withAgents(fake, [Response.json(nodeSnapshot(1, 2)), Response.json(nodeSnapshot(2, 1))]);
+  const labels = { "app.kubernetes.io/name": "podskoop" };
+  const asked: string[] = [];
+  for (const node of ["node-1", "node-3"]) {
+    fake.put(PODS, madePod({ name: `fake-${node}`, namespace: "guest", node, labels }));
+    fake.answers.set(`/api/v1/namespaces/guest/pods/fake-${node}:9102/proxy/snapshot`, () => {
+      asked.push(node);
+      return Response.json(nodeSnapshot(1, 2));
+    });
+  }
+  const api = ["--kubeconfig", fake.kubeconfig()];
+  const doubtful = await run(...PAIR, ...api);
+  assert.equal(doubtful.code, 1);
+  assert.match(
+    doubtful.err,
+    /in 2 namespaces, such as "guest", "podskoop": name the agents' by --a/,
+  );
+  const named = await run(...PAIR, ...api, "--agent-namespace", "podskoop");
+  assert.equal(named.code, 0, named.err);
+  assert.deepEqual(asked, []);
+  const none = await run(...PAIR, ...api, "--agent-namespace", "podscoop");
+  assert.deepEqual([none.code, none.err], [
+    1,
+    'podskoop: Cannot find any agent in the namespace "podscoop"\n',
+  ]);
+});
+
 Deno.test("diagnose says that it is in no cluster, where it is asked to be in one", async () => {
   const host = Deno.env.get("KUBERNETES_SERVICE_HOST");
   Deno.env.delete("KUBERNETES_SERVICE_HOST");

@@ -23,6 +23,8 @@ const ACCOUNT = "podskoop-diagnosis";
 const TOKEN_SECONDS = 600;
 /** Pods in one page of a list. */
 const PAGE_PODS = "200";
+/** Namespaces that are named where there should be one. */
+const NAMESPACES_SHOWN_MAX = 5;
 /** The port that is asked where the pod names none. */
 const PORT = 9102;
 /** HTTP's statuses for what we may not do, and for what is not there. */
@@ -68,9 +70,20 @@ export interface NodeAgent {
   readonly tls: boolean;
 }
 
-/** The agents of the cluster, one for each node; those that run go before others. */
-export async function nodeAgents(client: Pick<ApiClient, "read">): Promise<readonly NodeAgent[]> {
+/**
+ * The agents of the cluster, one for each node; those that run go before others.
+ *
+ * They are told a token and believed, and whoever may make pods somewhere can give them the agents'
+ * label. So all are of one namespace: of `wanted`, else of the only one that has any.
+ *
+ * @throws {Error} when several namespaces have some, and none is wanted
+ */
+export async function nodeAgents(
+  client: Pick<ApiClient, "read">,
+  wanted?: string,
+): Promise<readonly NodeAgent[]> {
   const agents = new Map<string, NodeAgent>();
+  const namespaces = new Set<string>();
   let token = "";
   do {
     const parameters = {
@@ -81,10 +94,20 @@ export async function nodeAgents(client: Pick<ApiClient, "read">): Promise<reado
     if (!parsed.success) throw new Error("Cannot read the agents' pods: the answer is no list");
     const { items, metadata } = parsed.output;
     for (const agent of (items ?? []).flatMap(agentOf)) {
+      if (wanted !== undefined && agent.namespace !== wanted) continue;
+      namespaces.add(agent.namespace);
       if (agents.get(agent.node)?.phase !== "Running") agents.set(agent.node, agent);
     }
     token = metadata.continue ?? "";
   } while (token !== "");
+  if (namespaces.size > 1) {
+    const shown = [...namespaces].sort().slice(0, NAMESPACES_SHOWN_MAX).map((name) => `"${name}"`);
+    throw new Error(
+      `Cannot tell which agents to trust: pods with the label "${SELECTOR}" are in ` +
+        `${namespaces.size} namespaces, such as ${shown.join(", ")}: name the agents' ` +
+        "by --agent-namespace",
+    );
+  }
   return [...agents.values()];
 }
 
