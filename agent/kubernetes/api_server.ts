@@ -13,6 +13,7 @@ import { dirname, resolve } from "node:path";
 import * as v from "valibot";
 import { parse } from "yaml";
 import { inClusterApi } from "../reviews.ts";
+import { mistakeOf } from "../shape_mistake.ts";
 
 /** A text that is at hand, or the file that has it now. */
 export type Secret = { readonly text: string } | { readonly file: string };
@@ -78,8 +79,7 @@ export function readKubeconfig(content: string, path: string): ApiServer {
   }
   const shaped = v.safeParse(kubeconfigShape, parsed);
   if (!shaped.success) {
-    const [issue] = shaped.issues;
-    throw new Error(`${where} at "${v.getDotPath(issue) ?? ""}": ${issue.message}`);
+    throw new Error(`${where} ${mistakeOf(shaped.issues[0])}`);
   }
   const { "current-context": current, clusters, users, contexts } = shaped.output;
   const context = contexts?.find(({ name }) => name === current)?.context;
@@ -93,7 +93,13 @@ export function readKubeconfig(content: string, path: string): ApiServer {
   const user = users?.find(({ name }) => name === context.user)?.user ?? {};
   const why = cannot(cluster, user);
   if (why !== undefined) throw new Error(`${where} ${why}`);
-  return serverOf(cluster, user, dirname(path));
+  try {
+    return serverOf(cluster, user, dirname(path));
+  } catch (error) {
+    // What atob() throws.
+    if (!(error instanceof DOMException)) throw error;
+    throw new Error(`${where} what its …-data have is no base64`, { cause: error });
+  }
 }
 
 /** What of a kubeconfig needs more than a request. */

@@ -52,13 +52,15 @@ Deno.test("a kubeconfig that cannot be used is refused with what is wrong", () =
   for (
     const [text, why] of [
       ["a: [", /: Flow sequence/],
-      ["7", /at "": Invalid type/],
+      ["7", /at "": it must be Object$/],
       ["current-context: x", /no context called "x"/],
-      ["contexts: 7", /at "contexts": Invalid type/],
+      ["contexts: 7", /at "contexts": it must be .*Array/],
       [kubeconfig(secure).replace("name: k,", "name: z,"), /no cluster called "k"/],
       [kubeconfig("{ server: nonsense }"), /"nonsense" is no URL/],
       [kubeconfig(secure.replace("}", ", insecure-skip-tls-verify: true }")), /is not obeyed/],
       [kubeconfig(secure.replace("}", ", tls-server-name: api }")), /tls-server-name "api"/],
+      [kubeconfig(secure, "{ token: 7919 }"), /at "users.0.user.token": it must be string$/],
+      [kubeconfig(secure, "{ client-key-data: 79-19 }"), /: what its …-data have is no base64$/],
       [kubeconfig(secure, "{ exec: { command: aws } }"), /by the command "aws"/],
       [kubeconfig(secure, "{ username: root, password: x }"), /a password/],
     ] as const

@@ -9,6 +9,7 @@ import * as v from "valibot";
 import type { Diagnoses, Kept } from "../diagnoses.ts";
 import { DIAGNOSES_WAITING_MAX } from "../diagnoses.ts";
 import { type DiagnosisQuestion, textsOf } from "../diagnosis_process.ts";
+import { mistakeOf } from "../shape_mistake.ts";
 import { answer, answerError, answerJson } from "./answer.ts";
 import { readBody } from "./body.ts";
 import type { Operations } from "./operation.ts";
@@ -224,9 +225,7 @@ async function questionIn(
   }
   const parsed = v.safeParse(shape, value);
   if (!parsed.success) {
-    const [issue] = parsed.issues;
-    const where = v.getDotPath(issue) ?? "";
-    return answerError(400, `Cannot take the question: at "${where}": ${issue.message}`);
+    return answerError(400, `Cannot take the question: ${mistakeOf(parsed.issues[0])}`);
   }
   const { source, destination, port: own, ...rest } = parsed.output;
   const [from, to] = [source, destination].map((each) =>

@@ -5,6 +5,7 @@
  * @module
  */
 import * as v from "valibot";
+import { mistakeOf } from "../../agent/shape_mistake.ts";
 import { parsePrefix } from "../packet/address.ts";
 
 /** Of the file; a reader refuses any other. */
@@ -95,8 +96,7 @@ export type CloudRule = v.InferOutput<typeof ruleShape>;
 export function readFacts(value: unknown): Facts {
   const parsed = v.safeParse(shape, value);
   if (!parsed.success) {
-    const [issue] = parsed.issues;
-    throw new Error(`Cannot read the facts: "${v.getDotPath(issue) ?? ""}": ${issue.message}`);
+    throw new Error(`Cannot read the facts: ${mistakeOf(parsed.issues[0])}`);
   }
   const facts = parsed.output;
   for (const { name, subnet, groups = [] } of facts.interfaces) {
