@@ -234,7 +234,8 @@ async function write(path: string, text: string): Promise<void> {
   try {
     await Deno.writeTextFile(path, text, { mode: 0o600 });
   } catch (error) {
-    throw new Failure(`Cannot write the diagnosis to "${path}": ${String(error)}`);
+    const because = error instanceof Error ? error.message : String(error);
+    throw new Failure(`Cannot write the diagnosis to "${path}": ${because}`);
   }
 }
 

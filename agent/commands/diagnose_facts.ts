@@ -22,7 +22,7 @@ export async function cloudOf(path: string | undefined): Promise<Cloud | undefin
     return new Cloud(readFacts(valueOf(text)));
   } catch (error) {
     const because = error instanceof Error ? error.message : String(error);
-    throw new Failure(`Cannot use the facts "${path}": ${because}`, 2);
+    throw new Failure(`Cannot use the facts "${path}": ${because}`);
   }
 }
 

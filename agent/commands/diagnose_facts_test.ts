@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { packetOf } from "../../tests/made_rules.ts";
 import { parseAddress } from "../../diagnose/packet/address.ts";
 import { cloudOf } from "./diagnose_facts.ts";
+import { Failure } from "./terminal.ts";
 
 /** The example of the documentation. */
 function example(): string {
@@ -37,8 +38,14 @@ Deno.test("a file of facts that cannot be used says which it is, and why", async
   assert.equal(await cloudOf(undefined), undefined);
   await assert.rejects(cloudOf("/nowhere/facts"), /Cannot use the facts "\/nowhere\/facts": /);
   const refused = (text: string, why: RegExp) =>
-    withFile(text, (path) => assert.rejects(cloudOf(path), why));
+    withFile(text, (path) =>
+      assert.rejects(cloudOf(path), (error) => {
+        assert.ok(error instanceof Failure);
+        assert.match(error.message, why);
+        // 2 would be a verdict.
+        return error.exitCode === 1;
+      }));
   await refused("{", /Cannot use the facts ".*": /);
   await refused("a: &x [1]\nb: *x\n", /Cannot use the facts/);
-  await refused("format: other\n", /: Cannot read the facts: "format"/);
+  await refused("format: other\n", /: Cannot read the facts: at "format"/);
 });

@@ -18,6 +18,8 @@ import { Failure } from "./terminal.ts";
 
 /** What a file that zstd packed begins with (RFC 8878 §3.1.1). */
 const ZSTD_MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
+/** What ends this program, with the exit code that a shell gives it: 128 and the signal. */
+const ENDING_SIGNALS = [["SIGINT", 130], ["SIGTERM", 143]] as const;
 /** What it may say on its standard error. */
 const SAID_CHARACTERS_MAX = 500;
 
@@ -74,6 +76,7 @@ export async function saveSnapshot(
   pieces: AsyncIterable<string>,
 ): Promise<void> {
   const part = `${path}.part`;
+  using _interruption = onInterruption(() => Deno.removeSync(part));
   try {
     const file = await Deno.open(part, { write: true, create: true, truncate: true, mode: 0o600 });
     if (packing === "zstd") await saveZstd(file, pieces);
@@ -92,6 +95,28 @@ export async function saveSnapshot(
       `Cannot write the snapshot to "${path}": ${error instanceof Error ? error.message : error}`,
     );
   }
+}
+
+/** Has a signal that ends this program clean up before. */
+function onInterruption(clean: () => void): Disposable {
+  const listeners = ENDING_SIGNALS.map(([signal, code]) => {
+    const end = () => {
+      try {
+        clean();
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      } finally {
+        Deno.exit(code);
+      }
+    };
+    return [signal, end] as const;
+  });
+  for (const [signal, end] of listeners) Deno.addSignalListener(signal, end);
+  return {
+    [Symbol.dispose]() {
+      for (const [signal, end] of listeners) Deno.removeSignalListener(signal, end);
+    },
+  };
 }
 
 async function saveZstd(file: Deno.FsFile, pieces: AsyncIterable<string>): Promise<void> {

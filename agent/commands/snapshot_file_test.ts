@@ -56,6 +56,42 @@ Deno.test("a snapshot that fails leaves the one before as it was", async () => {
   });
 });
 
+Deno.test("an interrupted snapshot leaves nothing", async () => {
+  await inFolder(async (dir) => {
+    const module = new URL("./snapshot_file.ts", import.meta.url).href;
+    const path = join(dir, "a.json");
+    for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+      const script = `import { saveSnapshot } from ${JSON.stringify(module)};
+        async function* endless() {
+          for (;;) {
+            yield "x".repeat(99_991);
+            await new Promise((resolve) => setTimeout(resolve, 5));
+          }
+        }
+        await saveSnapshot(${JSON.stringify(path)}, "json", endless());`;
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["eval", "--no-check", script],
+        stdout: "null",
+      }).spawn();
+      while ((await sizeOf(`${path}.part`)) === 0) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      child.kill(signal);
+      assert.equal((await child.status).code, code);
+      assert.deepEqual(Array.from(Deno.readDirSync(dir)), []);
+    }
+  });
+});
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await Deno.stat(path)).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}
+
 Deno.test("a file that is damaged, or no snapshot, is named", async () => {
   await inFolder(async (dir) => {
     const path = join(dir, "a.json.zst");

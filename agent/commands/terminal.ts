@@ -35,7 +35,7 @@ export function openTerminal(): Terminal {
     },
     colour: looked && !dumb && (Deno.env.get("NO_COLOR") ?? "") === "",
     dumb,
-    out: (text) => writeAll(Deno.stdout, text),
+    out: writeOut,
     err: (text) => writeAll(Deno.stderr, text),
   };
 }
@@ -48,6 +48,16 @@ export function terminalSize(
     columns: size.columns || SIZE_UNKNOWN.columns,
     rows: size.rows || SIZE_UNKNOWN.rows,
   };
+}
+
+/** A pipe whose reader has gone is another matter: it ends a command well. */
+function writeOut(text: string): void {
+  try {
+    writeAll(Deno.stdout, text);
+  } catch (error) {
+    if (!(error instanceof Error) || error instanceof Deno.errors.BrokenPipe) throw error;
+    throw new Failure(`Cannot write to the standard output: ${error.message}`);
+  }
 }
 
 function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): void {

@@ -58,3 +58,20 @@ Deno.test("a terminal that does not know its size is taken for 80 columns and 24
   assert.deepEqual(terminalSize({ columns: 0, rows: 0 }), { columns: 80, rows: 24 });
   assert.deepEqual(terminalSize({ columns: 132, rows: 43 }), { columns: 132, rows: 43 });
 });
+
+Deno.test("an output that is full is told in a sentence", async () => {
+  const module = new URL("./terminal.ts", import.meta.url).href;
+  const script = `import { openTerminal } from ${JSON.stringify(module)};
+    try {
+      openTerminal().out("x");
+    } catch (error) {
+      console.error(String(error));
+    }`;
+  const { stderr } = await new Deno.Command("sh", {
+    args: ["-c", '"$0" eval --no-check "$1" > /dev/full', Deno.execPath(), script],
+  }).output();
+  assert.match(
+    new TextDecoder().decode(stderr),
+    /^Failure: Cannot write to the standard output: No space left on device/,
+  );
+});
