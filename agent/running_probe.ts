@@ -49,6 +49,9 @@ const UNKNOWN_KEPT_MS = 60_000;
 /** Entries of ended namespaces that wait for a collection; more go to the unknown's figures. */
 const ENDED_MAX = 65_536;
 
+/** Entries that are remembered, beyond twice those in the map, before a look at which are gone. */
+const REMEMBERED_MORE_MAX = 1_024;
+
 /** What a probe needs of the agent. */
 export interface ProbeSurroundings {
   readonly kernel: Kernel;
@@ -101,6 +104,8 @@ interface ReadTotals {
   readonly owner: { readonly field: string; readonly by: "netns" | "tgid" } | undefined;
   /** The field that says more where the namespace is the host's. */
   readonly cgroup: string | undefined;
+  /** Entries by key: since when their namespace is unknown, or that it has been known. */
+  readonly remembered: Map<string, number | "known">;
   /** Entries that were counted as those of a pod of the host's network. */
   readonly guests: Set<string>;
   readonly retired: Retired;
@@ -147,8 +152,6 @@ export class RunningProbe {
   readonly #decode: Decoder<Fields> | undefined;
   readonly #losses: PinnedMap | undefined;
   readonly #tables: Tables | undefined;
-  /** Entries by key: since when their namespace is unknown, or that it has been known. */
-  readonly #entries = new Map<string, number | "known">();
   /** What entries had when they left the map, so that the sum of the unknown does not go down. */
   readonly #left = new Map<string, { metric: string; labels: readonly string[]; value: number }>();
   #choice: UnitChoice;
@@ -309,6 +312,7 @@ export class RunningProbe {
         remoteNames: new RemoteNames(),
         cgroup: cgroup?.[0],
         guests: new Set(),
+        remembered: new Map(),
         key: decoder(card.key, layoutOf(this.#object, card.key.struct), words),
         value: decoder(card.value, layoutOf(this.#object, card.value.struct), words),
         owner: byNetns !== undefined
@@ -318,6 +322,11 @@ export class RunningProbe {
           : undefined,
       };
     });
+  }
+
+  /** Entries that are remembered, of which some may have left the maps. */
+  get remembered(): number {
+    return this.#totals.reduce((sum, { remembered }) => sum + remembered.size, 0);
   }
 
   /** Metric cards of the totals. */
@@ -350,6 +359,9 @@ export class RunningProbe {
     const retiring: { key: Uint8Array<ArrayBuffer>; remote: Remote | undefined }[] = [];
     const now = performance.now();
     const expiry = this.#expiryOf(read);
+    // The kernel pushes entries out of a full map, and those of an iterator are of one run.
+    const isCrowded = read.remembered.size > 2 * (read.entries ?? 0) + REMEMBERED_MORE_MAX;
+    const there = isCrowded ? new Set<string>() : undefined;
     const { keyBytes, valueBytes } = read.map.info;
     read.entries = read.map.read((keyView, keyOffset, valueView, valueOffset) => {
       const key = read.key(keyView, keyOffset, keyBytes);
@@ -361,12 +373,13 @@ export class RunningProbe {
       if (owner === undefined && read.owner?.by === "tgid") return;
       const bytes = new Uint8Array(keyView.buffer, keyView.byteOffset + keyOffset, keyBytes);
       const name = hex(bytes);
+      there?.add(name);
       // What a cgroup counted while nobody knew whose it was stays with the host; what a pod
       // counted goes with the pod.
       const wasGuest = read.guests.has(name);
-      const isTold = guest !== undefined && !wasGuest && this.#entries.has(name);
+      const isTold = guest !== undefined && !wasGuest && read.remembered.has(name);
       if (guest !== undefined && !isTold) read.guests.add(name);
-      const leaves = wasGuest && guest === undefined ? "known" : this.#leaves(name, owner, now);
+      const leaves = wasGuest && guest === undefined ? "known" : leavingOf(read, name, owner, now);
       const remote = this.#remoteOf(read, key, owners);
       const before = read.remotes.get(name) ?? remote;
       const isRetired = isTold || before !== remote || expiry?.(value) === true;
@@ -380,9 +393,10 @@ export class RunningProbe {
       else if (leaves === "unknown") this.#leaveEntry(read, entry);
       if (leaves !== "no") gone.push(bytes.slice());
     });
+    if (there !== undefined) forgetOthers(read, there);
     for (const key of gone) {
       read.map.delete(key);
-      this.#forget(read, key);
+      forget(read, hex(key));
     }
     for (const { key, remote } of retiring) this.#retire(read, key, remote);
     // Once: from then on, the sums do not go down, for as long as there is a pod of that name.
@@ -437,7 +451,7 @@ export class RunningProbe {
   #endEntry(read: ReadTotals, bytes: Uint8Array<ArrayBuffer>, owner: Owner): void {
     const remote = read.remotes.get(hex(bytes));
     const taken = read.map.take(bytes);
-    this.#forget(read, bytes);
+    forget(read, hex(bytes));
     if (taken === undefined) return;
     const key: Entry = read.key(new DataView(bytes.buffer), 0, bytes.length);
     const value: Entry = read.value(new DataView(taken.buffer), 0, taken.length);
@@ -496,7 +510,7 @@ export class RunningProbe {
   #retire(read: ReadTotals, bytes: Uint8Array<ArrayBuffer>, remote: Remote | undefined): void {
     const wasGuest = read.guests.has(hex(bytes));
     const taken = read.map.take(bytes);
-    this.#forget(read, bytes);
+    forget(read, hex(bytes));
     if (taken === undefined) return;
     const key: Entry = read.key(new DataView(bytes.buffer), 0, bytes.length);
     const value: Entry = read.value(new DataView(taken.buffer), 0, taken.length);
@@ -506,28 +520,6 @@ export class RunningProbe {
     for (const { name, metric, labels } of this.#samplesOf(read, key, remote)) {
       read.retired.add(origin, name, labels, Number(value[metric.of]));
     }
-  }
-
-  /**
-   * Whether an entry's namespace cannot come back: it was known and is forgotten, or has been
-   * unknown for long. `now` says which, for what becomes of its figures.
-   */
-  #leaves(name: string, owner: Owner | undefined, now: number): "no" | "known" | "unknown" {
-    const before = this.#entries.get(name);
-    if (owner !== undefined) {
-      if (before !== "known") this.#entries.set(name, "known");
-      return "no";
-    }
-    if (before === "known") return "known";
-    if (before === undefined) this.#entries.set(name, now);
-    return now - (before ?? now) > UNKNOWN_KEPT_MS ? "unknown" : "no";
-  }
-
-  #forget(read: ReadTotals, key: Uint8Array): void {
-    const name = hex(key);
-    this.#entries.delete(name);
-    read.remotes.delete(name);
-    read.guests.delete(name);
   }
 
   #ownerOf(
@@ -627,6 +619,37 @@ function attachOutcome(set: HookSet, attached: Attached): Outcome {
   }
   if (set.misses !== undefined) return { state: "degraded", because: set.misses };
   return { state: "working" };
+}
+
+/**
+ * Whether an entry's namespace cannot come back: it was known and is forgotten, or has been unknown
+ * for long. `now` says which, for what becomes of its figures.
+ */
+function leavingOf(
+  { remembered }: ReadTotals,
+  name: string,
+  owner: Owner | undefined,
+  now: number,
+): "no" | "known" | "unknown" {
+  const before = remembered.get(name);
+  if (owner !== undefined) {
+    if (before !== "known") remembered.set(name, "known");
+    return "no";
+  }
+  if (before === "known") return "known";
+  if (before === undefined) remembered.set(name, now);
+  return now - (before ?? now) > UNKNOWN_KEPT_MS ? "unknown" : "no";
+}
+
+function forget({ remembered, remotes, guests }: ReadTotals, name: string): void {
+  remembered.delete(name);
+  remotes.delete(name);
+  guests.delete(name);
+}
+
+/** Forgets the entries that are no longer in the map. */
+function forgetOthers(read: ReadTotals, there: ReadonlySet<string>): void {
+  for (const name of read.remembered.keys()) if (!there.has(name)) forget(read, name);
 }
 
 function wanted(

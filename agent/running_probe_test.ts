@@ -137,11 +137,12 @@ const CGROUP = 7_013n;
 const COOKIE = 2n ** 62n;
 
 /** An entry of the probe `flow` in the host's namespace: its key, and its value. */
-function flowOf(packets: number) {
+function flowOf(packets: number, last = 0) {
   const key = new DataView(buffer(48).buffer);
   key.setBigUint64(0, COOKIE, true);
   key.setUint32(8, 0xf0000058, true);
   key.setBigUint64(16, CGROUP, true);
+  key.setUint16(38, last);
   key.setUint8(44, 1);
   key.setUint8(45, 17);
   const seen = 2n ** 62n;
@@ -194,3 +195,33 @@ onKernel(
     deepStrictEqual((await probe.stop(nothing)).left, []);
   },
 );
+
+onKernel("entries that the kernel has pushed out of a map are forgotten", async (pinDir) => {
+  const card = (await discoverProbes()).find(({ name }) => name === "flow");
+  if (card?.hooks === undefined) throw new Error('Cannot find the probe "flow"');
+  const probe = await RunningProbe.start(card, ON, { ...surroundings(pinDir), readObject });
+  const registry = new Registry();
+  const pin = pinsBelow(pinDir).find((path) => path.endsWith("/maps/flows")) ?? "";
+  const look = () => {
+    const collection = registry.begin();
+    probe.addTo(collection, {
+      ofNetns: () => HOST,
+      ofCgroup: () => undefined,
+      ofProcess: () => undefined,
+      ofAddress: () => undefined,
+      unknown: { key: "unknown", namespace: "unknown", pod: "" },
+    });
+  };
+  {
+    using flows = new PinnedMap(pin);
+    for (let index = 0; index < 2_003; index++) flows.update(...flowOf(1, index));
+    look();
+    strictEqual(probe.remembered >= 2_003, true);
+    for (let index = 1; index < 2_003; index++) flows.delete(flowOf(1, index)[0]);
+    look();
+    look();
+  }
+  // What else this machine sends is there, too.
+  strictEqual(probe.remembered < 1_000, true, `${probe.remembered} are remembered`);
+  deepStrictEqual((await probe.stop(nothing)).left, []);
+});
