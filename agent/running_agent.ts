@@ -104,6 +104,8 @@ export class RunningAgent implements surface.Agent {
   };
   #additional: AdditionalLabels;
   #config: Config;
+  /** What is started, stopped or configured: one after the other. */
+  #changing: Promise<unknown> = Promise.resolve();
   #origin: string;
   #configError: string | undefined;
   #collecting: Promise<Collection> | undefined;
@@ -136,7 +138,7 @@ export class RunningAgent implements surface.Agent {
   async start(): Promise<void> {
     const { identities, units } = this.#parts;
     await identities.tick();
-    await units.configure(this.#config.units, this.#receiver);
+    await this.#inTurn(() => units.configure(this.#config.units, this.#receiver));
     await this.#follow();
     this.#drainLater();
     this.#ready = true;
@@ -152,7 +154,7 @@ export class RunningAgent implements surface.Agent {
     const { units, pipeline, identities, table, visitor } = this.#parts;
     this.#stopped = true;
     clearTimeout(this.#drainTimer);
-    await units.close(this.#receiver);
+    await this.#inTurn(() => units.close(this.#receiver));
     this.#waiting.end();
     await pipeline.close();
     log.info("Stopped", occurrencesOf(pipeline));
@@ -493,6 +495,18 @@ export class RunningAgent implements surface.Agent {
   }
 
   async configure(text: string, origin = "PUT"): Promise<surface.ConfigResult> {
+    return await this.#inTurn(() => this.#configure(text, origin));
+  }
+
+  /** Does it when all that came before has been done, whatever became of that. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#changing.then(work, work);
+    this.#changing = turn;
+    return turn;
+  }
+
+  async #configure(text: string, origin: string): Promise<surface.ConfigResult> {
+    if (this.#stopped) return { ok: false, errors: ["Cannot configure an agent that stops"] };
     const { cards, overrides } = this.#parts;
     const read = readConfig(text, origin, cards, overrides);
     if ("errors" in read) {

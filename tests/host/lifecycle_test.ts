@@ -82,6 +82,29 @@ Deno.test("a killed agent's counters go on counting, and its successor adopts th
   deepStrictEqual(await eventually(() => extra(before), (left) => left.length === 0), []);
 });
 
+Deno.test("configurations that come at the same time start a probe once", async () => {
+  await using agent = await AgentUnderTest.start();
+  const put = async (body: string) => {
+    const response = await agent.ask("/config", { method: "PUT", body });
+    strictEqual(response.status, 200, await response.text());
+  };
+  // What an agent holds open of its maps, links and rings.
+  const held = () =>
+    Array.from(Deno.readDirSync(`/proc/${agent.pid}/fd`), ({ name }) => {
+      try {
+        return Deno.readLinkSync(`/proc/${agent.pid}/fd/${name}`);
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return "";
+        throw error;
+      }
+    }).filter((link) => link.startsWith("anon_inode:bpf")).length;
+  await put("probes:\n  tcpreset: false\n");
+  const before = held();
+  await Promise.all(["{}", "logLevel: debug", "events: { foldSeconds: 7 }"].map(put));
+  await put("probes:\n  tcpreset: false\n");
+  strictEqual(await eventually(() => Promise.resolve(held()), (now) => now === before), before);
+});
+
 Deno.test("one probe is stopped and started at run time without touching another", async () => {
   const before = await inKernel();
   await using lab = await Lab.create();
