@@ -40,6 +40,10 @@ Deno.test("conntrackfull is silent while nothing is lost, and follows a counter 
   equal(change?.attributes?.["packets"], 7);
 });
 
+Deno.test("conntrackfull takes figures that are suddenly less for another namespace's", () => {
+  deepEqual(changes(text(100, 7_919, 13), text(100, 3, 0)), []);
+});
+
 Deno.test("conntrackfull reads captures, and throws for what makes no sense", () => {
   const { [FILE]: netns } = captured(conntrackfull, "netns");
   deepEqual(changes(netns, netns), []);

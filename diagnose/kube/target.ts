@@ -52,7 +52,7 @@ export function targetOf(text: string, names: Names): Target {
   if (kind === "node") return nodeTarget(text, rest, names);
   if (kind !== undefined) return serviceTarget(text, rest, names);
   const [, name, namespace, more = "", port = ""] =
-    /^([\w-]+)\.([\w-]+)\.svc((?:\.[\w-]+)*)\.?(:\w+)?$/.exec(text) ?? [];
+    /^([\w-]+)\.([\w-]+)\.svc((?:\.[\w-]+)*)\.?(:[\w-]+)?$/.exec(text) ?? [];
   void more; // the cluster's domain, whatever it is called
   if (name !== undefined) return serviceTarget(text, `${namespace}/${name}${port}`, names);
   throw new Error(`Cannot tell what "${text}" is: it must be ${FORMS}`);

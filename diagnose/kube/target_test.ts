@@ -124,6 +124,7 @@ Deno.test("what is no target is told, with what there is instead", () => {
       ["pod/shop/young", /has no address yet/],
       ["node/z", /there is no such node/],
       ["svc/shop/none:80", /there is no such service/],
+      ["web.shop.svc:http-alt", /has no port "http-alt", but http/],
       ["svc/shop/web:81", /has no port "81", but http \(80\), dns \(53\)/],
       ["svc/shop/far", /another name of "db.example.org"/],
     ] as const
