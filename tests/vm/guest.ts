@@ -24,6 +24,7 @@ import type { Check, Report } from "./report.ts";
 import { queries } from "./queries.ts";
 import { reuse } from "./reuse.ts";
 import { slow } from "./slow.ts";
+import { runOracle } from "../oracle/oracle.ts";
 import { virtual } from "./virtual_servers.ts";
 import { waits } from "./waits.ts";
 
@@ -31,6 +32,9 @@ const DROPS = "podskoop_packetloss_packets_total";
 const RESETS = "podskoop_tcpreset_resets_total";
 /** An emulated machine is some twenty times slower than its host. */
 const WAIT_MS = 20_000;
+/** Two networks of the oracle's. */
+const WALK_SEED = 1;
+const WALK_PACKETS = 24;
 
 const checks: Check[] = [];
 /** How long each part took. */
@@ -244,6 +248,17 @@ async function inventories(lab: Lab, agent: AgentUnderTest): Promise<void> {
   check("fd, sockets", own("podskoop_fd_sockets"), sockets);
 }
 
+/** Packets to IP virtual servers, and what the walk says of them. */
+async function walk(): Promise<void> {
+  const wrong: string[] = [];
+  const report = (line: string) => void wrong.push(line);
+  const { tally } = await runOracle(WALK_SEED, WALK_PACKETS, report, { links: "virtual" });
+  check("the walk by IPVS, wrong", wrong.join("; "), "");
+  const { packets, unknown, reachable } = tally;
+  const judged = unknown * 4 < packets && reachable * 5 > packets && reachable < packets;
+  check("the walk by IPVS, judged", judged || JSON.stringify(tally), true);
+}
+
 /** Programs, links and maps in the kernel. */
 async function inKernel(): Promise<string> {
   const ids = async (kind: string) => {
@@ -290,6 +305,7 @@ async function faults(
     reuse: () => reuse(agent, check),
     forced: () => forced(check, report.probes["virtcmdlatency"], resets),
     virtual: () => virtual(agent, check),
+    walk,
   };
   for (const [name, make] of Object.entries(parts)) {
     if (only.length > 0 && !only.includes(name)) continue;
