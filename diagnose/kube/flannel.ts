@@ -16,6 +16,7 @@ import {
 } from "../packet/address.ts";
 import { attribute, type Device } from "../walk/device.ts";
 import type { Namespace } from "../walk/namespace.ts";
+import { carriesFamily } from "../walk/tunnels.ts";
 import {
   annotatedAddress,
   type Between,
@@ -77,8 +78,10 @@ function overVxlan(between: Between, gateway: Address): readonly Difference[] {
   const [far, near] = [vtepOf(other, address.family), vtepOf(own, address.family)];
   const cidr = cidrOf(other, address);
   if (far === undefined || cidr === undefined) return [];
+  // One for each family, of the same number.
   const device = host.devices.find((each) =>
-    each.kind === "vxlan" && attribute(each, "id") === far.VNI
+    each.kind === "vxlan" && attribute(each, "id") === far.VNI &&
+    carriesFamily(each, gateway.family)
   );
   if (device === undefined) {
     return [{
@@ -169,12 +172,13 @@ function ownDifferences(
   }
   const told = annotatedAddress(own, KEYS[family].address);
   if (told === undefined) return found;
-  if (isOther(device, "local", told)) {
+  const local = told.family === 4 ? "local" : "local6";
+  if (isOther(device, local, told)) {
     found.push({
       id: "flannel-device",
       message: `"${device.name}" sends from another address than other nodes are told`,
       expected: `local ${formatAddress(told)}`,
-      actual: `local ${String(attribute(device, "local"))}`,
+      actual: `local ${String(attribute(device, local))}`,
       ...{ confirm, fix },
     });
   }

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { diagnosedIn, madeObjects, type MadeQuestion } from "../../tests/made_cluster.ts";
-import { type MadeNamespace } from "../../tests/made_network.ts";
+import { macOf, type MadeNamespace, madeSnapshot } from "../../tests/made_network.ts";
+import { parseAddress } from "../packet/address.ts";
+import { Network } from "../walk/network.ts";
+import { Cluster } from "./cluster.ts";
+import { flannelDifferences } from "./flannel.ts";
+import { readObjects } from "./objects.ts";
 
 /** What is not as flannel sets it up, with the verdict of the walk first. */
 function found(asked: MadeQuestion, network: "vxlan" | "host-gw" = "vxlan"): readonly string[] {
@@ -99,4 +104,47 @@ Deno.test("annotations that make no sense are no difference", () => {
     )
   );
   assert.deepEqual(found({ objects }), ["reachable"]);
+});
+
+Deno.test("of two families, each has a device of its own with the same number", () => {
+  const name = "flannel-v6.1";
+  const far = macOf("far", name);
+  const [host] = new Network([madeSnapshot({
+    node: {
+      devices: {
+        eth0: { addresses: ["192.168.0.11/24", "fd00:192::11/64"] },
+        "flannel.1": { kind: "vxlan", data: { id: 1, local: "192.168.0.11" }, mtu: 1_450 },
+        [name]: { kind: "vxlan", data: { id: 1, local6: "fd00:192::11" }, mtu: 1_430 },
+      },
+      routes: [
+        { family: "inet6", dst: "fd00:244:2::/64", gateway: "fd00:244:2::", dev: name },
+      ],
+      neighbours: [{ dst: "fd00:244:2::", dev: name, lladdr: far, state: ["PERMANENT"] }],
+      fdb: [{ mac: far, ifname: name, dst: "fd00:192::12" }],
+    },
+  })]).namespaces;
+  const node = (own: number, mac: string, at = `fd00:192::1${own}`) => ({
+    kind: "Node",
+    metadata: {
+      name: `node${own}`,
+      annotations: {
+        "flannel.alpha.coreos.com/backend-type": "vxlan",
+        "flannel.alpha.coreos.com/public-ipv6": at,
+        "flannel.alpha.coreos.com/backend-v6-data": JSON.stringify({ VNI: 1, VtepMAC: mac }),
+      },
+    },
+    spec: { podCIDRs: [`fd00:244:${own}::/64`] },
+  });
+  const differences = (at?: string) => {
+    const items = [node(1, macOf("node", name), at), node(2, far)];
+    const { nodes } = new Cluster(readObjects(JSON.stringify({ kind: "List", items })).objects);
+    const [own, other] = [nodes.get("node1"), nodes.get("node2")];
+    const address = parseAddress("fd00:244:2::2");
+    assert.ok(host !== undefined && own !== undefined && other !== undefined);
+    assert.ok(address !== undefined);
+    return flannelDifferences({ host, own, other, address })
+      .map(({ id, actual }) => `${id}: ${actual}`);
+  };
+  assert.deepEqual(differences(), []);
+  assert.deepEqual(differences("fd00:192::77"), [`flannel-device: local fd00:192::11`]);
 });

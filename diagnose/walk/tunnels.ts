@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { type Address, formatAddress, parseAddress, sameAddress } from "../packet/address.ts";
+import {
+  type Address,
+  type Family,
+  formatAddress,
+  parseAddress,
+  sameAddress,
+} from "../packet/address.ts";
 import { type Packet, PROTOCOLS } from "../packet/packet.ts";
 import { attribute, type Device } from "./device.ts";
 import { BROADCAST, deviceText, type Frame } from "./frames.ts";
@@ -151,7 +157,7 @@ function outerOf(
   destination: Address,
   rest: Omit<Outer, "namespace" | "destination">,
 ): Outer {
-  const local = addressAttribute(device, "local");
+  const local = outerAddress(device, "local");
   const hasEntries = device.kind === "vxlan" || device.kind === "geneve";
   const link = hasEntries ? undefined : attribute(device, "link") ?? device.link.link;
   const ttl = numberAttribute(device, "ttl");
@@ -211,7 +217,7 @@ function remotesOf({ namespace, device }: Place, mac: string): readonly Remote[]
     }];
   });
   if (found.length > 0) return found;
-  const address = addressAttribute(device, "remote") ?? addressAttribute(device, "remote6");
+  const address = outerAddress(device, "remote");
   if (address === undefined || address.bits === 0n) return [];
   const link = attribute(device, "link");
   return [{ address, ...(typeof link === "string" ? { via: link } : {}) }];
@@ -220,6 +226,23 @@ function remotesOf({ namespace, device }: Place, mac: string): readonly Remote[]
 function addressAttribute(device: Device, name: string): Address | undefined {
   const value = attribute(device, name);
   return typeof value === "string" ? parseAddress(value) : undefined;
+}
+
+/** An address of the outer packets; `ip` has names of their own for those of IPv6. */
+function outerAddress(device: Device, name: "local" | "remote" | "group"): Address | undefined {
+  return addressAttribute(device, name) ?? addressAttribute(device, `${name}6`);
+}
+
+/**
+ * Whether a vxlan or geneve device takes outer packets of a family: that of its own addresses, of
+ * IPv4 where it has none, and of both where routes say where to (`vxlan_open`, `geneve_open`).
+ */
+export function carriesFamily(device: Device, family: Family): boolean {
+  if (attribute(device, "external") === true) return true;
+  const own = (["local", "remote", "group"] as const)
+    .map((name) => outerAddress(device, name))
+    .find((address) => address !== undefined && address.bits !== 0n);
+  return family === (own?.family ?? 4);
 }
 
 function numberAttribute(device: Device, name: string): number | undefined {
@@ -231,9 +254,13 @@ function numberAttribute(device: Device, name: string): number | undefined {
 export function carries(network: Network, place: Place): readonly Place[] {
   const { device } = place;
   const remotes = remotesOf(place, BROADCAST);
-  return remotes.flatMap(({ address }) => network.owners(address)).flatMap(({ namespace }) =>
+  const ends = remotes.flatMap(({ address }) =>
+    network.owners(address).map(({ namespace }) => ({ namespace, family: address.family }))
+  );
+  return ends.flatMap(({ namespace, family }) =>
     namespace.devices.filter((other) =>
-      other.kind === device.kind && attribute(other, "id") === attribute(device, "id")
+      other.kind === device.kind && attribute(other, "id") === attribute(device, "id") &&
+      carriesFamily(other, family)
     ).map((other) => ({ namespace, device: other }))
   );
 }
@@ -260,7 +287,7 @@ export function tunnelFor(namespace: Namespace, packet: Packet, load: Load): Dev
       : isEnd(device, packet, load));
   const all = namespace.devices.filter(fits);
   return all.find((device) => {
-    const remote = addressAttribute(device, "remote");
+    const remote = outerAddress(device, "remote");
     return remote !== undefined && sameAddress(remote, packet.source);
   }) ?? all[0];
 }
@@ -270,7 +297,8 @@ function isEnd(device: Device, packet: Packet, load: Load): boolean {
     const otherwise = device.kind === "vxlan" ? VXLAN_PORT : GENEVE_PORT;
     return device.kind === load.kind && ["vxlan", "geneve"].includes(device.kind) &&
       (numberAttribute(device, "port") ?? otherwise) === packet.destinationPort &&
-      numberAttribute(device, "id") === load.number;
+      numberAttribute(device, "id") === load.number &&
+      carriesFamily(device, packet.destination.family);
   }
   const kinds = device.kind === "ip6tnl" ? ["ip6tnl"] : [device.kind];
   if (!kinds.includes(load.kind)) return false;

@@ -3,7 +3,7 @@ import { macOf, madeSnapshot } from "../../tests/made_network.ts";
 import { formatAddress, parseAddress } from "../packet/address.ts";
 import { firstPacket } from "../packet/packet.ts";
 import { Network } from "./network.ts";
-import { encapsulate } from "./tunnels.ts";
+import { encapsulate, type Outer, tunnelFor } from "./tunnels.ts";
 
 interface MadeTunnel {
   readonly kind: string;
@@ -17,8 +17,11 @@ interface MadeTunnel {
 
 const FAR = macOf("far", "t0");
 
-/** Where a tunnel sends a packet for `FAR`: protocol, address, port, length, device. */
-function outer({ kind, data, fdb = [] }: MadeTunnel, nextHop?: string): string {
+/** What a tunnel makes of a packet for `FAR`, or why it does not. */
+function outersOf(
+  { kind, data, fdb = [] }: MadeTunnel,
+  nextHop?: string,
+): readonly Outer[] | string {
   const network = new Network([madeSnapshot({
     n: {
       devices: { e0: { addresses: ["192.168.0.1/24"] }, t0: { kind, data } },
@@ -34,7 +37,19 @@ function outer({ kind, data, fdb = [] }: MadeTunnel, nextHop?: string): string {
   const frame = { source: device.mac, destination: FAR, packet };
   const hop = nextHop === undefined ? undefined : parseAddress(nextHop);
   const outers = encapsulate(network, { namespace, device }, frame, hop);
-  if ("cause" in outers) return outers.cause.id;
+  return "cause" in outers ? outers.cause.id : outers;
+}
+
+function outerSource(tunnel: MadeTunnel): string {
+  const outers = outersOf(tunnel);
+  if (typeof outers === "string") return outers;
+  return outers.map(({ source }) => source === undefined ? "-" : formatAddress(source)).join();
+}
+
+/** Where a tunnel sends a packet for `FAR`: protocol, address, port, length, device. */
+function outer(tunnel: MadeTunnel, nextHop?: string): string {
+  const outers = outersOf(tunnel, nextHop);
+  if (typeof outers === "string") return outers;
   return outers.map((each) =>
     [
       each.protocol,
@@ -71,4 +86,38 @@ Deno.test("ipip sends to its far end, or to the route's next hop where it has no
 Deno.test("what a device of a program or of an unknown kind does is not known", () => {
   assert.equal(outer({ kind: "tun", data: {} }), "device-unknown");
   assert.equal(outer({ kind: "wireguard", data: {} }), "device-unknown");
+});
+
+Deno.test("of two vxlan devices with one number, each takes its own family's packets", () => {
+  const vxlan = (data: Readonly<Record<string, unknown>>) => ({
+    kind: "vxlan",
+    data: { id: 1, port: 8472, ...data },
+  });
+  const of = (six: Readonly<Record<string, unknown>>) => {
+    const [namespace] = new Network([madeSnapshot({
+      n: { devices: { v4: vxlan({ local: "192.168.0.1" }), v6: vxlan(six) } },
+    })]).namespaces;
+    assert.ok(namespace !== undefined);
+    return [["192.168.0.2", "192.168.0.1"], ["fd00::2", "fd00::1"]].map((ends) => {
+      const [source, destination] = ends.map(parseAddress);
+      assert.ok(source !== undefined && destination !== undefined);
+      const packet = firstPacket({ source, destination, protocol: 17, destinationPort: 8472 });
+      const load = { kind: "vxlan", packet, source: FAR, destination: FAR, number: 1 };
+      return tunnelFor(namespace, packet, load)?.name;
+    });
+  };
+  for (const six of [{ local6: "fd00::1" }, { remote6: "fd00::2" }, { group6: "ff05::7" }]) {
+    assert.deepEqual(of(six), ["v4", "v6"]);
+  }
+  // Without an address it is of IPv4, and one whose routes say where to is of both.
+  assert.deepEqual(of({}), ["v4", undefined]);
+  assert.deepEqual(of({ external: true }), ["v4", "v6"]);
+});
+
+Deno.test("a tunnel sends from its own address, of either family", () => {
+  const sources = [["local", "192.168.0.1", "remote"], ["local6", "fd00::1", "remote6"]].map(
+    ([local = "", address = "", remote = ""]) =>
+      outerSource({ kind: "vxlan", data: { id: 1, [local]: address, [remote]: address } }),
+  );
+  assert.deepEqual(sources, ["192.168.0.1", "fd00::1"]);
 });
