@@ -5,17 +5,32 @@
  * @module
  */
 
+/** What the kernel puts behind the path of a program whose file has been replaced; proc(5). */
+const REPLACED = / \(deleted\)$/;
+
 /** Starts a command of this program, all of its three streams piped. */
-export function startOwn(command: readonly string[]): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: [
-      ...Deno.build.standalone ? [] : ["run", "-A", new URL("../main.ts", import.meta.url).href],
-      ...command,
-    ],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+export function startOwn(
+  command: readonly string[],
+  path: string = Deno.execPath(),
+): Deno.ChildProcess {
+  // While an upgrade waits for the agent's restart, what is there now does as well.
+  const program = path.replace(REPLACED, "");
+  try {
+    return new Deno.Command(program, {
+      args: [
+        ...Deno.build.standalone ? [] : ["run", "-A", new URL("../main.ts", import.meta.url).href],
+        ...command,
+      ],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Error(`Cannot run "${program}" as it is no longer there: restart the agent`, {
+      cause: error,
+    });
+  }
 }
 
 /** Gives a process all that it is to read. One that ends before has an exit code that says why. */

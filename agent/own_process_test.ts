@@ -39,3 +39,14 @@ Deno.test("this program is what runs", async () => {
   assert.match(said, /^podskoop /);
   await Promise.all([child.status, child.stderr.cancel()]);
 });
+
+Deno.test("a program whose file was replaced is run from where it was", async () => {
+  const child = startOwn(["version"], `${Deno.execPath()} (deleted)`);
+  const [said] = await Promise.all([new Response(child.stdout).text(), feed(child, "")]);
+  assert.match(said, /^podskoop /);
+  await Promise.all([child.status, child.stderr.cancel()]);
+  assert.throws(
+    () => startOwn(["version"], "/nowhere/podskoop (deleted)"),
+    /^Error: Cannot run "\/nowhere\/podskoop" as it is no longer there: restart the agent$/,
+  );
+});
