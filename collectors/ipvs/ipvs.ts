@@ -9,7 +9,7 @@
  * those, as `ipvsadm -Ln --stats` shows them. The kernel adds up what its processors count each two
  * seconds, so figures may be as old. Beyond 1,024 label sets, servers are summed as `other`; what
  * has one firewall mark in IPv4 and in IPv6 is one series. Cost: two files and 5 µs for each
- * namespace, and 15 µs a virtual or real server.
+ * namespace, and 10 µs a virtual or real server besides the kernel's own time.
  *
  * @module
  */
