@@ -5,8 +5,6 @@
  * @module
  */
 
-import { isRdma, readRdma } from "./rdma.ts";
-
 /** Where the node's files are; a test gives a folder. */
 export interface HostPaths {
   readonly proc: string;
@@ -19,7 +17,6 @@ export const HOST_PID = 1;
 
 /** A file below `/proc` as process 1 has it: `net/softnet_stat` is `/proc/1/net/softnet_stat`. */
 export function readNodeFile(file: string, paths: HostPaths = NODE): string {
-  if (isRdma(file)) return readRdma(file, sysOf(paths));
   const path = file.startsWith("net/")
     ? `${paths.proc}/${HOST_PID}/${file}`
     : `${paths.proc}/${file}`;
@@ -27,7 +24,7 @@ export function readNodeFile(file: string, paths: HostPaths = NODE): string {
 }
 
 /** The first process's `/sys`, else our own: a hidden one is the same on a node. */
-function sysOf({ proc }: HostPaths): string {
+export function sysOf({ proc }: HostPaths = NODE): string {
   const sys = `${proc}/${HOST_PID}/root/sys`;
   try {
     return Deno.statSync(sys).isDirectory ? sys : "/sys";

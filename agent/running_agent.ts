@@ -18,7 +18,7 @@ import type { EventPipeline } from "./events/pipeline.ts";
 import type { EventStore } from "./events/store.ts";
 import { WaitingEvents } from "./events/waiting.ts";
 import { expose } from "./exposition.ts";
-import { readNodeFile, readProcessFile, uplinks } from "./host.ts";
+import { readNodeFile, readProcessFile, sysOf, uplinks } from "./host.ts";
 import type { HttpCounts } from "./http_counts.ts";
 import { join, type Knowledge } from "./join.ts";
 import { LastReadings } from "./last_readings.ts";
@@ -30,6 +30,7 @@ import type { Identities } from "./pods/identities.ts";
 import type { Identity } from "./pods/identity.ts";
 import type { NamespaceTable } from "./pods/table.ts";
 import { AdditionalLabels } from "./pod_labels.ts";
+import { isRdma, RdmaTexts } from "./rdma.ts";
 import type { ProgramSampling } from "./sampling.ts";
 import { addAges, addProcess, SELF, SELF_METRICS, SELF_POD_METRICS } from "./self.ts";
 import type { Owners } from "./running_probe.ts";
@@ -43,6 +44,8 @@ import type * as surface from "./surface.ts";
  * values it had.
  */
 const READ_MILLISECONDS_MAX = 4_000;
+/** RDMA devices have so long to answer; they are asked at the same time. */
+const RDMA_MILLISECONDS_MAX = 2_000;
 /**
  * How often the rings are emptied while there are records, and when there have been none for a
  * while.
@@ -94,6 +97,7 @@ export class RunningAgent implements surface.Agent {
   readonly #started = Date.now();
   readonly #known: Knowledge;
   readonly #waiting = new WaitingEvents();
+  readonly #rdma = new RdmaTexts();
   readonly #addresses: Pick<Owners, "ofAddress"> = {
     ofAddress: (address, from) => this.#parts.identities.owner(address, from),
   };
@@ -234,13 +238,16 @@ export class RunningAgent implements surface.Agent {
     const { units, table, visitor, identities } = this.#parts;
     const began = performance.now();
     const namespaces = table.alive();
-    const readings = await readInNamespaces(
-      visitor,
-      namespaces,
-      units.netnsFiles(),
-      READ_MILLISECONDS_MAX,
-      (namespace) => table.doubt(namespace),
-    );
+    const [readings] = await Promise.all([
+      readInNamespaces(
+        visitor,
+        namespaces,
+        units.netnsFiles(),
+        READ_MILLISECONDS_MAX,
+        (namespace) => table.doubt(namespace),
+      ),
+      this.#rdma.read(units.nodeFiles().filter(isRdma), sysOf(), RDMA_MILLISECONDS_MAX),
+    ]);
     const readSeconds = (performance.now() - began) / 1000;
     const late = this.#lastReadings.note(namespaces, readings, began);
     const collection = this.#registry.begin();
@@ -261,7 +268,7 @@ export class RunningAgent implements surface.Agent {
         pids,
       })),
       uplinks: uplinks(),
-      nodeFile: readNodeFile,
+      nodeFile: (file) => isRdma(file) ? this.#rdma.text(file) : readNodeFile(file),
       processFile: readProcessFile,
     };
     units.addTo(collection, sources, this.#figureOwners());

@@ -189,6 +189,11 @@ export class Units {
     return netnsFilesOf(this.collectors);
   }
 
+  /** Files to read of the node. */
+  nodeFiles(): readonly string[] {
+    return this.collectors.flatMap(({ source }) => source.per === "node" ? source.files : []);
+  }
+
   /** Puts everything into the collection; what fails is an outcome and hides nothing else. */
   addTo(collection: Collection, sources: Sources, owners: Owners): void {
     for (const collector of this.collectors) {
