@@ -226,3 +226,30 @@ export type Probe = HookedProbe | NetlinkProbe;
 export function defineProbe<const P extends Probe>(card: P): P {
   return card;
 }
+
+/** Nanoseconds as milliseconds, with microseconds: that is what the kernel's clock is good for. */
+export function milliseconds(ns: number): number {
+  return Math.round(ns / 1_000) / 1_000;
+}
+
+/** What a record says of a packet: its ends, if it had an IP header that told them. */
+export interface PacketEnds {
+  readonly has_header: number;
+  readonly source: string;
+  readonly destination: string;
+  readonly source_port: number;
+  readonly destination_port: number;
+  readonly protocol: string;
+}
+
+/** A packet's ends and transport, as far as they are known. */
+export function endsOf(
+  packet: PacketEnds,
+): Pick<Occurrence, "source" | "destination" | "transport"> {
+  if (packet.has_header === 0) return {};
+  return {
+    source: { address: packet.source, port: packet.source_port },
+    destination: { address: packet.destination, port: packet.destination_port },
+    ...(packet.protocol === "unknown" ? {} : { transport: packet.protocol }),
+  };
+}

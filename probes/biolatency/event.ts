@@ -1,5 +1,5 @@
 /** What the kernel side reports of one slow request, and what that says. */
-import { type EventOf, type Occurrence, records } from "@agent/probe.ts";
+import { type EventOf, milliseconds, type Occurrence, records } from "@agent/probe.ts";
 import {
   bootTime,
   cgroupId,
@@ -28,11 +28,6 @@ const event = struct("biolatency_event", {
 });
 
 type Slow = EventOf<typeof event.fields>;
-
-/** With microseconds, which is what the kernel's clock is good for here. */
-function milliseconds(ns: number): number {
-  return Math.round(ns / 1_000) / 1_000;
-}
 
 function occurrence(slow: Slow): Occurrence {
   return {

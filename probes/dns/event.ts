@@ -1,5 +1,5 @@
 /** What the kernel side reports of one query, and what that says. */
-import { type EventOf, type Occurrence, records } from "@agent/probe.ts";
+import { type EventOf, milliseconds, type Occurrence, records } from "@agent/probe.ts";
 import { address, be16, bootTime, cgroupId, netns, struct, total, u32, u8 } from "@agent/schema.ts";
 import { question, questionOf } from "./question.ts";
 import { protocol, rcode } from "./words.ts";
@@ -22,11 +22,6 @@ const event = struct("dns_event", {
 });
 
 type Query = EventOf<typeof event.fields>;
-
-/** With microseconds, which is what the kernel's clock is good for here. */
-function milliseconds(ns: number): number {
-  return Math.round(ns / 1_000) / 1_000;
-}
 
 function occurrence(query: Query): Occurrence {
   const isTimeout = query.is_timeout !== 0;

@@ -1,5 +1,12 @@
 /** What the kernel side reports of one slow packet, and what that says. */
-import { type Attribute, type EventOf, type Occurrence, records } from "@agent/probe.ts";
+import {
+  type Attribute,
+  endsOf,
+  type EventOf,
+  milliseconds,
+  type Occurrence,
+  records,
+} from "@agent/probe.ts";
 import {
   address,
   be16,
@@ -50,11 +57,6 @@ const SAID = {
   unknown: "A packet took long through the kernel",
 } as const;
 
-/** With microseconds, which is what the kernel's clock is good for here. */
-function milliseconds(ns: number): number {
-  return Math.round(ns / 1_000) / 1_000;
-}
-
 /** How long it was in each stage that took a microsecond at least. */
 function stagesOf(slow: Slow): Readonly<Record<string, Attribute>> {
   const stages = {
@@ -71,15 +73,6 @@ function stagesOf(slow: Slow): Readonly<Record<string, Attribute>> {
   };
   const shown = Object.entries(stages).filter(([, ns]) => milliseconds(ns) > 0);
   return Object.fromEntries(shown.map(([name, ns]) => [name, milliseconds(ns)]));
-}
-
-function endsOf(slow: Slow): Pick<Occurrence, "source" | "destination" | "transport"> {
-  if (slow.has_header === 0) return {};
-  return {
-    source: { address: slow.source, port: slow.source_port },
-    destination: { address: slow.destination, port: slow.destination_port },
-    ...(slow.protocol === "unknown" ? {} : { transport: slow.protocol }),
-  };
 }
 
 function occurrence(slow: Slow): Occurrence {

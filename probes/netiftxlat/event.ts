@@ -1,5 +1,5 @@
 /** What the kernel side reports of one slow packet, and what that says. */
-import { type EventOf, type Occurrence, records } from "@agent/probe.ts";
+import { endsOf, type EventOf, milliseconds, type Occurrence, records } from "@agent/probe.ts";
 import {
   address,
   be16,
@@ -34,20 +34,6 @@ const event = struct("netiftxlat_event", {
 });
 
 type Slow = EventOf<typeof event.fields>;
-
-/** With microseconds, which is what the kernel's clock is good for here. */
-function milliseconds(ns: number): number {
-  return Math.round(ns / 1_000) / 1_000;
-}
-
-function endsOf(slow: Slow): Pick<Occurrence, "source" | "destination" | "transport"> {
-  if (slow.has_header === 0) return {};
-  return {
-    source: { address: slow.source, port: slow.source_port },
-    destination: { address: slow.destination, port: slow.destination_port },
-    ...(slow.protocol === "unknown" ? {} : { transport: slow.protocol }),
-  };
-}
 
 function occurrence(slow: Slow): Occurrence {
   const isDriver = slow.stage === "driver";

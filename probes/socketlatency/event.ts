@@ -1,5 +1,5 @@
 /** What the kernel side reports of one slow call, and what that says. */
-import { type EventOf, type Occurrence, records } from "@agent/probe.ts";
+import { type EventOf, milliseconds, type Occurrence, records } from "@agent/probe.ts";
 import {
   address,
   be16,
@@ -29,11 +29,6 @@ const event = struct("socketlatency_event", {
 });
 
 type Slow = EventOf<typeof event.fields>;
-
-/** With microseconds, which is what the kernel's clock is good for here. */
-function milliseconds(ns: number): number {
-  return Math.round(ns / 1_000) / 1_000;
-}
 
 function occurrence(slow: Slow): Occurrence {
   const isWrite = slow.operation === "write";

@@ -1,5 +1,5 @@
 /** What the kernel side reports of one slow softirq, and what that says. */
-import { type EventOf, type Occurrence, records } from "@agent/probe.ts";
+import { type EventOf, milliseconds, type Occurrence, records } from "@agent/probe.ts";
 import { bootTime, oneOf, shortName, struct, tgid, total, u32, u8 } from "@agent/schema.ts";
 import { vector } from "./words.ts";
 
@@ -21,11 +21,6 @@ type Slow = EventOf<typeof event.fields>;
 
 /** The node's: a softirq works for whoever's packets are there. */
 const NOBODYS = { inum: 0, cookie: 0n };
-
-/** With microseconds, which is what the kernel's clock is good for here. */
-function milliseconds(ns: number): number {
-  return Math.round(ns / 1_000) / 1_000;
-}
 
 function occurrence(slow: Slow): Occurrence {
   const isRun = slow.stage === "run";

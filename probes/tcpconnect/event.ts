@@ -1,5 +1,5 @@
 /** What the kernel side reports of one connection, and what that says. */
-import { type EventOf, type Occurrence, records } from "@agent/probe.ts";
+import { type EventOf, milliseconds, type Occurrence, records } from "@agent/probe.ts";
 import {
   address,
   be16,
@@ -48,11 +48,6 @@ const SLOW = {
   accept: "The handshake of a connection from the remote end was slow",
   unknown: "The handshake of a connection was slow",
 } as const;
-
-/** With microseconds, which is what the kernel's clock is good for here. */
-function milliseconds(ns: number): number {
-  return Math.round(ns / 1_000) / 1_000;
-}
 
 function occurrence(made: Connection): Occurrence {
   return {
