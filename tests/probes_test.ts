@@ -17,7 +17,7 @@ const SEED = 20_261;
 const OF_EVENTS = ["events", "limits", "losses"];
 const PRIVATE = [
   ...["answering", "connecting", "order", "ordered", "packets", "running", "seen", "waiting"],
-  ...["handing", "moving", "queued", "segments"],
+  ...["handing", "moving", "queued", "segments", "sweeps"],
   ...["tcp_sockets", "tcp_zeros", "udp_sockets", "udp_zeros"],
 ];
 /** No label holds what a node has thousands of. */

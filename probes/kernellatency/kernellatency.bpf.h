@@ -2,7 +2,7 @@
 /* Packets on their way through the kernel: where one begins, and from one stage to the next. */
 #pragma once
 
-#include "kernellatency_places.bpf.h"
+#include "kernellatency_sweep.bpf.h"
 
 static __always_inline void begin(__u64 skb, __u8 direction, __u8 stage)
 {
@@ -10,6 +10,7 @@ static __always_inline void begin(__u64 skb, __u8 direction, __u8 stage)
 	__u32 number = set_number(skb), way;
 	struct moving *packet;
 	struct set *set;
+	__u64 now;
 
 	if (!parameters || !parameters->ready)
 		return;
@@ -20,12 +21,14 @@ static __always_inline void begin(__u64 skb, __u8 direction, __u8 stage)
 	packet = packet_at(number, way);
 	if (!packet)
 		return;
-	packet->begun = packet->last = bpf_ktime_get_ns();
+	now = bpf_ktime_get_ns();
+	packet->begun = packet->last = now;
 	packet->seen = 0;
 	packet->direction = direction;
 	packet->stage = stage;
 	packet->protocol = 0;
 	set->ways[way].skb = skb;
+	sweep(parameters->timeout_ns, now);
 }
 
 /* One stage is over, and the next one begins. */

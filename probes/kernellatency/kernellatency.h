@@ -40,6 +40,7 @@ struct kernellatency_latencies {
 enum kernellatency_what {
 	KERNELLATENCY_COUNT_REFUSED = 1,   /* figures that found no room in the totals */
 	KERNELLATENCY_COUNT_DISPLACED = 2, /* packets whose place another has taken */
+	KERNELLATENCY_COUNT_GIVEN_UP = 3,  /* packets that had no end for too long */
 };
 
 struct kernellatency_count_key {
@@ -81,6 +82,7 @@ struct kernellatency_event {
 
 struct kernellatency_parameters {
 	__u64 slow_ns;
+	__u64 timeout_ns;
 	__u32 events_per_second;
 	__u8 ready;
 	__u8 pad[3];
@@ -91,4 +93,4 @@ _Static_assert(sizeof(struct kernellatency_latencies) == 168, "kernellatency_lat
 _Static_assert(sizeof(struct kernellatency_count_key) == 4, "kernellatency_count_key: likewise");
 _Static_assert(sizeof(struct kernellatency_count) == 8, "kernellatency_count: likewise");
 _Static_assert(sizeof(struct kernellatency_event) == 184, "kernellatency_event: likewise");
-_Static_assert(sizeof(struct kernellatency_parameters) == 16, "kernellatency_parameters: likewise");
+_Static_assert(sizeof(struct kernellatency_parameters) == 24, "kernellatency_parameters: likewise");

@@ -29,7 +29,8 @@
  * that IP splits or puts together, protocols other than TCP, UDP and ICMP, copies of multicast
  * packets but the last. A packet that is dropped has no time (see `packetloss`). The kernel's table
  * has 16,384 places: where four whose addresses go together are under way, or had no end, the next
- * one takes the place of the first (`displaced`). The time in the device's queue and driver is
+ * one takes the place of the first (`displaced`). One that had no end for five minutes
+ * (`timeout_ns`) is given up (`given_up`). The time in the device's queue and driver is
  * `netiftxlat`'s.
  *
  * @module
@@ -65,6 +66,13 @@ export default defineProbe({
       summary: "A packet that takes longer is an event",
       default: 10_000_000,
       min: 1_000,
+      max: 1_000_000_000_000,
+      unit: "ns",
+    },
+    timeout_ns: {
+      summary: "A packet that had no end for so long is given up",
+      default: 300_000_000_000,
+      min: 1_000_000_000,
       max: 1_000_000_000_000,
       unit: "ns",
     },

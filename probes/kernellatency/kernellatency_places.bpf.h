@@ -71,19 +71,29 @@ static __always_inline struct moving *packet_at(__u32 number, __u32 way)
 	return bpf_map_lookup_elem(&packets, &index);
 }
 
-/* The packet, if it is one that has begun. */
-static __always_inline struct moving *find(__u64 skb)
+/* The packet, if it is one that has begun, and its place. */
+static __always_inline struct moving *find_at(__u64 skb, struct place **place)
 {
 	__u32 number = set_number(skb);
-	const struct set *set = bpf_map_lookup_elem(&moving, &number);
+	struct set *set = bpf_map_lookup_elem(&moving, &number);
 
 	if (!set)
 		return NULL;
 #pragma unroll
-	for (int way = 0; way < WAYS; way++)
-		if (set->ways[way].skb == skb)
-			return packet_at(number, way);
+	for (int way = 0; way < WAYS; way++) {
+		if (set->ways[way].skb != skb)
+			continue;
+		*place = &set->ways[way];
+		return packet_at(number, way);
+	}
 	return NULL;
+}
+
+static __always_inline struct moving *find(__u64 skb)
+{
+	struct place *place;
+
+	return find_at(skb, &place);
 }
 
 /* Its place is free again. */

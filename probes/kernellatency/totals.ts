@@ -82,7 +82,9 @@ export const latencies = totals({
 
 export const counts = totals({
   map: "counts",
-  key: struct("kernellatency_count_key", { what: oneOf({ 1: "refused", 2: "displaced" }) }),
+  key: struct("kernellatency_count_key", {
+    what: oneOf({ 1: "refused", 2: "displaced", 3: "given_up" }),
+  }),
   value: struct("kernellatency_count", { times: total }),
   metrics: {
     kernellatency_refused_total: {
@@ -96,6 +98,12 @@ export const counts = totals({
       help: "Packets whose place in the kernel's table another took before they had an end",
       of: "times",
       when: { what: ["displaced"] },
+    },
+    kernellatency_given_up_total: {
+      type: "counter",
+      help: "Packets that were given up, as they had no end for as long as timeout_ns",
+      of: "times",
+      when: { what: ["given_up"] },
     },
   },
 });

@@ -194,6 +194,46 @@ async function forwarding(lab: Lab): Promise<void> {
   }
 }
 
+/** Packets that wait in a namespace's netfilter queues. */
+async function waiting(lab: Lab, at: Node): Promise<number> {
+  const text = await lab.inside(at.name, "cat", "/proc/net/netfilter/nfnetlink_queue");
+  return text.trim().split("\n").reduce(
+    (sum, line) => sum + Number(line.trim().split(/\s+/)[2]),
+    0,
+  );
+}
+
+Deno.test("kernellatency gives up packets that have no end for too long", async () => {
+  await using lab = await Lab.create();
+  const { left, right } = lab;
+  await queue(lab, right, "INPUT", ..."-p udp --dport 5018".split(" "));
+  const holder = await lab.hold(right, QUEUE, 0);
+  const config = CONFIG.replace(" slow_ns", " timeout_ns: 1000000000, slow_ns");
+  await using agent = await AgentUnderTest.start({ config });
+  for (const port of [5018, 5019]) {
+    for (const family of ["v4", "v6"] as const) {
+      await lab.background(right, "sink", right[family], port);
+    }
+  }
+  holder.kill("SIGSTOP");
+  await lab.traffic(left, "udp", right.v4, 5018, 53);
+  await lab.traffic(left, "udp", right.v6, 5018, 44);
+  equal(await waiting(lab, right), 97);
+  await sleep(1_100);
+  // One of 4,096 sets of places is looked through for each packet that comes 0.2 ms later or more.
+  await lab.inside(left.name, "ping", "-qc4400", "-i0.001", right.v4);
+  const metrics = await agent.metrics();
+  const givenUp = metrics.sum("podskoop_kernellatency_given_up_total") ?? 0;
+  ok(givenUp >= 97, `${givenUp} are fewer than 97`);
+  holder.kill("SIGCONT");
+  equal(await eventually(() => waiting(lab, right), (packets) => packets === 0, PATIENCE_MS), 0);
+  // They have no time any more, and what comes after them has one.
+  await lab.traffic(left, "udp", right.v4, 5019, 4);
+  await lab.traffic(left, "udp", right.v6, 5019, 3);
+  const received = () => value(agent, right, "seconds_count", { direction: "receive" });
+  await expectFigure(received, 7, `packets that ${right.name} received`, PATIENCE_MS);
+});
+
 Deno.test("kernellatency has no time of one packet for another that comes later", async () => {
   await using lab = await Lab.create();
   const config = CONFIG.replace("100000000", "1000000000");

@@ -94,8 +94,8 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Has the packets in a namespace's netfilter queue wait for `ms` each. */
-  async hold(at: Node, queue: number, ms: number): Promise<void> {
-    await this.#start(this.#command(at, HOLD, [queue, ms]));
+  async hold(at: Node, queue: number, ms: number): Promise<Deno.ChildProcess> {
+    return await this.#start(this.#command(at, HOLD, [queue, ms]));
   }
 
   async #start(command: readonly [string, ...string[]]): Promise<Deno.ChildProcess> {
@@ -354,6 +354,11 @@ export class Metrics {
         .map((line) => line.split(/[{ ]/)[0] ?? ""),
     );
   }
+}
+
+/** How much events stand for: identical ones are one, with a count. */
+export function total(events: readonly SeenEvent[]): number {
+  return events.reduce((sum, { count }) => sum + count, 0);
 }
 
 /** Waits until `look` gives what is wanted, for at most `ms`; the last thing it gave. */

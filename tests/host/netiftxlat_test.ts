@@ -13,6 +13,7 @@ import {
   type Node,
   type SeenEvent,
   sleep,
+  total,
 } from "./lab.ts";
 
 const CONFIG = "events: {foldSeconds: 1}\nprobes:\n" +
@@ -87,10 +88,6 @@ async function keepNeighbours(lab: Lab): Promise<void> {
       await lab.inside(at.name, "ip", "neighbour", "change", ...entry);
     }
   }
-}
-
-function total(events: readonly SeenEvent[]): number {
-  return events.reduce((sum, { count }) => sum + count, 0);
 }
 
 async function expectEvents(
