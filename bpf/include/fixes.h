@@ -173,6 +173,15 @@ static __always_inline __u64 sock_cgroup_id(const struct sock *sk)
 	return BPF_CORE_READ(with, sk_cgrp_data.cgroup, kn, id);
 }
 
+/* The same, where the verifier knows that `sk` is one: it costs no call. */
+static __always_inline __u64 loaded_cgroup_id(const struct sock *sk)
+{
+	const struct sock___with_cgroup *with = (const void *)sk;
+
+	return bpf_core_field_exists(with->sk_cgrp_data.cgroup) ? with->sk_cgrp_data.cgroup->kn->id
+								: 0;
+}
+
 /*
  * See struct trace_event_raw_kfree_skb___with_socket. The argument is not taken as it comes: from
  * 6.8 until commit 5da7e15fb5a1 ("net: Add rx_skb of kfree_skb to raw_tp_null_args[]") the verifier

@@ -60,7 +60,7 @@ static __always_inline cgroup_id sender_cgroup(const struct sk_buff *skb,
 	if (!sk || sk->__sk_common.skc_net.net != dev->nd_net.net ||
 	    !is_full_state(sk->__sk_common.skc_state))
 		return 0;
-	return sock_cgroup_id(sk);
+	return loaded_cgroup_id(sk);
 }
 
 static __always_inline void write_ports(const struct handed *handed, __u32 offset,
