@@ -4,7 +4,7 @@
 #
 # The guest sees this machine's root file system, read-only, below an overlay in its memory: it runs
 # what this machine has, and all it writes is lost. Its network cards lead nowhere; two of them are slow
-# to do what they are told (late_host.ts). Standard output,
+# to do what they are told (late_host.ts), and one's ring can be made short (busy.ts). Standard output,
 # standard error and the exit status are the command's; 125 says that the guest died, 124 that it took too
 # long (VM_SECONDS, 300 by default).
 set -euo pipefail
@@ -108,6 +108,7 @@ i8042.nokbd 8250.nr_uarts=1" \
   -mon chardev=monitor,mode=control \
   -netdev hubport,id=net,hubid=0 -device virtio-net-pci,netdev=net,romfile=,mac=02:00:00:00:00:00 \
   "${late[@]}" \
+  -netdev hubport,id=ring,hubid=7 -device vmxnet3,netdev=ring,romfile=,mac=02:00:00:00:00:07 \
   -device virtio-serial-pci -add-fd fd=3,set=1 -add-fd fd=4,set=2 \
   -chardev file,id=out,path=/dev/fdset/1,append=on -device virtserialport,chardev=out,name=out \
   -chardev file,id=err,path=/dev/fdset/2,append=on -device virtserialport,chardev=err,name=err \

@@ -3,24 +3,11 @@
  *
  * @module
  */
-import {
-  type AgentUnderTest,
-  eventually,
-  type Lab,
-  run,
-  type SeenEvent,
-  sleep,
-} from "../host/lab.ts";
-
-/** An emulated machine is some twenty times slower than its host. */
-const WAIT_MS = 20_000;
+import { type AgentUnderTest, eventually, type Lab, run, sleep, total } from "../host/lab.ts";
+import { WAIT_MS } from "./report.ts";
 
 /** What the guest's agent is told: then every command is an event. */
 export const COMMANDS_CONFIG = "{metrics: true, events: true, slow_ns: 1000, long_ns: 1000000000}";
-
-function total(events: readonly SeenEvent[]): number {
-  return events.reduce((sum, { count }) => sum + count, 0);
-}
 
 /** The name of the virtio network device whose answers are so late: `boot.sh` gives its address. */
 async function device(lateMs: number): Promise<string> {

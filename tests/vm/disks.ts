@@ -4,16 +4,11 @@
  *
  * @module
  */
-import { type AgentUnderTest, eventually, type Lab, run, type SeenEvent } from "../host/lab.ts";
+import { type AgentUnderTest, eventually, type Lab, run, total } from "../host/lab.ts";
+import { WAIT_MS } from "./report.ts";
 
-/** An emulated machine is some twenty times slower than its host. */
-const WAIT_MS = 20_000;
 /** Longer than a disk takes in an emulated machine, however busy. */
 const LATE_MS = 250;
-
-function total(events: readonly SeenEvent[]): number {
-  return events.reduce((sum, { count }) => sum + count, 0);
-}
 
 /** Requests to disks that take 37 and 137 ms, each made in a namespace of the lab's. */
 export async function disks(

@@ -16,11 +16,13 @@ import {
   run,
   type SeenEvent,
   sleep,
+  total,
 } from "../host/lab.ts";
+import { busy } from "./busy.ts";
 import { commands, COMMANDS_CONFIG } from "./commands.ts";
 import { disks } from "./disks.ts";
 import { forced } from "./forced.ts";
-import type { Check, Report } from "./report.ts";
+import { type Check, type Report, WAIT_MS } from "./report.ts";
 import { queries } from "./queries.ts";
 import { reuse } from "./reuse.ts";
 import { slow } from "./slow.ts";
@@ -30,8 +32,6 @@ import { waits } from "./waits.ts";
 
 const DROPS = "podskoop_packetloss_packets_total";
 const RESETS = "podskoop_tcpreset_resets_total";
-/** An emulated machine is some twenty times slower than its host. */
-const WAIT_MS = 20_000;
 /** Two networks of the oracle's. */
 const WALK_SEED = 1;
 const WALK_PACKETS = 24;
@@ -49,10 +49,6 @@ async function settled(look: () => Promise<number>, wanted: number): Promise<num
   await eventually(look, (found) => found >= wanted, WAIT_MS);
   await sleep(500);
   return await look();
-}
-
-function total(events: readonly SeenEvent[]): number {
-  return events.reduce((sum, { count }) => sum + count, 0);
 }
 
 /** Events about a port, which is told by either end. */
@@ -302,6 +298,7 @@ async function faults(
     commands: async () =>
       answersCommands ? await commands(lab, agent, check, configure) : undefined,
     slow: () => slow(agent, check),
+    busy: async () => void checks.push(...await busy(agent)),
     reuse: () => reuse(agent, check),
     forced: () => forced(check, report.probes["virtcmdlatency"], resets),
     virtual: () => virtual(agent, check),

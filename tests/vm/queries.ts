@@ -4,10 +4,8 @@
  * @module
  */
 import { type AgentUnderTest, eventually, Lab, type Node, sleep } from "../host/lab.ts";
-import type { Check } from "./report.ts";
+import { type Check, WAIT_MS } from "./report.ts";
 
-/** An emulated machine is some twenty times slower than its host. */
-const WAIT_MS = 20_000;
 const FAMILIES = ["v4", "v6"] as const;
 
 async function answers(agent: AgentUnderTest, at: Node, protocol: string): Promise<string> {

@@ -5,6 +5,9 @@
  */
 import type { UnitStatus } from "../../agent/surface.ts";
 
+/** For what takes no time: an emulated machine is some twenty times slower than its host. */
+export const WAIT_MS = 20_000;
+
 /** One figure that must be what it was made to be. */
 export interface Check {
   readonly name: string;

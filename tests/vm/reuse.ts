@@ -5,9 +5,8 @@
  * @module
  */
 import { type AgentUnderTest, eventually, run, sleep } from "../host/lab.ts";
+import { WAIT_MS } from "./report.ts";
 
-/** An emulated machine is some twenty times slower than its host. */
-const WAIT_MS = 20_000;
 /** More than the agent takes between two looks at the namespaces. */
 const LOOK_MS = 3_000;
 /** Datagrams to a port that nobody listens on, in one namespace after another. */

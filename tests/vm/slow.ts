@@ -12,13 +12,18 @@ import {
   run,
   type SeenEvent,
   sleep,
+  total,
 } from "../host/lab.ts";
+import { WAIT_MS } from "./report.ts";
 
-const WAIT_MS = 20_000;
 const HELD_MS = 137;
 /** How long a process keeps its socket to itself. */
 const BUSY_MS = 5_000;
 const QUEUE = 7;
+/** Rules of routing. */
+const RULES = 4_000;
+/** A quarter of what it takes to look at so many; without, it takes a hundredth. */
+const ROUTED_MS = 0.05;
 const FAMILIES = [["v4", "iptables", "10.204.8.77"], [
   "v6",
   "ip6tables",
@@ -64,8 +69,7 @@ async function shown(
     (await agent.events(`type=${type}&pod=${at.name}`)).filter((event) =>
       event.destination?.port === port && event.destination.address === destination
     );
-  const sum = (events: readonly SeenEvent[]) => events.reduce((all, { count }) => all + count, 0);
-  await eventually(look, (events) => sum(events) >= wanted, WAIT_MS);
+  await eventually(look, (events) => total(events) >= wanted, WAIT_MS);
   await sleep(500);
   const events = await look();
   const short = events.filter((event) => !(ms(event) >= HELD_MS));
@@ -73,7 +77,7 @@ async function shown(
     [network.transport, network.interface, attributes["direction"] ?? attributes["qdisc"]].join(" ")
   );
   const said = short.map(({ attributes }) => JSON.stringify(attributes));
-  return [sum(events), ...new Set(what), ...said].join("; ");
+  return [total(events), ...new Set(what), ...said].join("; ");
 }
 
 async function queued(lab: Lab, agent: AgentUnderTest, check: Check): Promise<void> {
@@ -143,6 +147,53 @@ async function held(lab: Lab, agent: AgentUnderTest, check: Check): Promise<void
   }
 }
 
+/** How long packets to a port were in routing, the least of `wanted`, in milliseconds. */
+async function routing(
+  lab: Lab,
+  agent: AgentUnderTest,
+  far: string,
+  port: number,
+  wanted: number,
+): Promise<number> {
+  await lab.traffic(lab.left, "udp", far, port, wanted);
+  const look = async () =>
+    (await agent.events(`type=RXKERNEL_SLOW&pod=${lab.right.name}`)).filter(({ destination }) =>
+      destination?.port === port && destination.address === far
+    );
+  const seen = await eventually(look, (events) => total(events) >= wanted, WAIT_MS);
+  if (total(seen) !== wanted) {
+    throw new Error(`${total(seen)} events of ${wanted} packets to ${port}`);
+  }
+  return Math.min(...seen.map(({ attributes }) => Number(attributes["route_ms"] ?? 0)));
+}
+
+/**
+ * Rules of routing that are none of a packet's are looked at one after the other. A queue holds the
+ * packets before: what no hook has held is routed within a function that nobody can hook.
+ */
+async function routed(lab: Lab, agent: AgentUnderTest, check: Check): Promise<void> {
+  for (const [family, tool, far] of FAMILIES) {
+    const what = ["-p", "udp", "--dport", "4028:4029", "-j", "NFQUEUE", "--queue-num", `${QUEUE}`];
+    await lab.inside(lab.right.name, tool, "-t", "mangle", "-A", "PREROUTING", ...what);
+    const before = await routing(lab, agent, far, 4028, 5);
+    const file = await Deno.makeTempFile();
+    const rules = Array.from(
+      { length: RULES },
+      (_, index) =>
+        `rule add pref ${RULES + 100 - index} from ${
+          family === "v4"
+            ? `198.18.${index >> 8}.${index & 255}`
+            : `fd00:198::${index.toString(16)}`
+        } lookup main\n`,
+    );
+    await Deno.writeTextFile(file, rules.join(""));
+    await run("ip", "-n", lab.right.name, family === "v4" ? "-4" : "-6", "-batch", file);
+    const after = await routing(lab, agent, far, 4029, 7);
+    const told = after >= ROUTED_MS && after > 5 * before;
+    check(`kernellatency, ${RULES} rules, ${family}`, told || `${before}, ${after} ms`, true);
+  }
+}
+
 /** What comes while a process has the socket, and waits for a disk: it waits as long. */
 async function backlog(lab: Lab, agent: AgentUnderTest, check: Check): Promise<void> {
   const { left, right } = lab;
@@ -164,15 +215,14 @@ async function backlog(lab: Lab, agent: AgentUnderTest, check: Check): Promise<v
         event.destination?.port === 4027 && event.destination.address === right[family] &&
         Number(event.attributes["socket_ms"]) >= BUSY_MS / 5
       );
-    const sum = (events: readonly SeenEvent[]) => events.reduce((all, { count }) => all + count, 0);
-    await eventually(look, (events) => sum(events) >= 1, WAIT_MS);
+    await eventually(look, (events) => total(events) >= 1, WAIT_MS);
     await sleep(500);
     const events = await look();
     // TCP has taken the packet's device away by then.
     const what = events.map(({ network, attributes }) =>
       [network.transport, attributes["direction"]].join(" ")
     );
-    const found = [sum(events), ...new Set(what)].join("; ");
+    const found = [total(events), ...new Set(what)].join("; ");
     check(`kernellatency, socket of receive, ${family}`, found, "1; tcp receive");
   }
   await run("modprobe", "-r", "null_blk");
@@ -184,5 +234,6 @@ export async function slow(agent: AgentUnderTest, check: Check): Promise<void> {
   await queued(lab, agent, check);
   await unhindered(lab, agent, check);
   await held(lab, agent, check);
+  await routed(lab, agent, check);
   await backlog(lab, agent, check);
 }

@@ -4,19 +4,9 @@
  *
  * @module
  */
-import {
-  type AgentUnderTest,
-  eventually,
-  Lab,
-  type Node,
-  run,
-  type SeenEvent,
-  sleep,
-} from "../host/lab.ts";
-import type { Check } from "./report.ts";
+import { type AgentUnderTest, eventually, Lab, type Node, run, sleep, total } from "../host/lab.ts";
+import { type Check, WAIT_MS } from "./report.ts";
 
-/** An emulated machine is some twenty times slower than its host. */
-const WAIT_MS = 20_000;
 /** What waits longer was made to. */
 const SLOW = "1";
 const FAMILIES = ["v4", "v6"] as const;
@@ -100,13 +90,12 @@ async function egress(agent: AgentUnderTest, { left, right }: Lab): Promise<read
     (await agent.events(`type=TXKERNEL_SLOW&pod=${left.name}`)).filter(({ destination }) =>
       destination?.port === 7203
     );
-  const sum = (events: readonly SeenEvent[]) => events.reduce((all, { count }) => all + count, 0);
-  const seen = await eventually(datagrams, (events) => sum(events) >= 14, WAIT_MS);
+  const seen = await eventually(datagrams, (events) => total(events) >= 14, WAIT_MS);
   return FAMILIES.map((family) => {
     const own = seen.filter(({ destination }) => destination?.address === right[family]);
     const long = own.filter(({ attributes }) => Number(attributes["egress_ms"]) >= HELD_MS);
     const name = `kernellatency, egress to an unknown neighbour, ${family}`;
-    return { name, found: `${sum(long)} of ${sum(own)}`, wanted: "7 of 7" };
+    return { name, found: `${total(long)} of ${total(own)}`, wanted: "7 of 7" };
   });
 }
 
