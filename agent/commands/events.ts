@@ -5,9 +5,12 @@
  */
 import { Command, InvalidArgumentError } from "commander";
 import * as v from "valibot";
+import { suggestion } from "../config/nearest.ts";
 import type { Event } from "../events/event.ts";
 import { lineOf } from "../events/text.ts";
+import { printable } from "../log.ts";
 import { jsonText } from "../routes/answer.ts";
+import { typeOf } from "../routes/event_query.ts";
 import { eventShape, eventsShape } from "../routes/shapes.ts";
 import { AgentClient, type ClientOptions, NoAgentFailure, withClientOptions } from "./client.ts";
 import { eventText } from "./event_text.ts";
@@ -48,7 +51,10 @@ export function eventsCommand(terminal: Terminal): Command {
       .option("--limit <n>", "at most this many: the newest; with -f the first", parseLimit)
       .option("--json", "one JSON object a line")
       .option("--text", "one line of KEY=VALUE for each, as the predecessors had it"),
-  ).action((options: EventsOptions) => events(options, terminal));
+  ).action(async (options: EventsOptions) => {
+    await tellUnknown(options.type ?? [], terminal);
+    await events(options, terminal);
+  });
   return withExamples(
     command,
     ["As they happen", "podskoop events -f"],
@@ -84,6 +90,23 @@ export async function events(
   if (page.events.length === 0) terminal.err("No events match\n");
   else if (page.cursor !== undefined) {
     terminal.err(`These are the newest ${page.events.length}; --limit N shows more\n`);
+  }
+}
+
+/** A word that stands for no type matches nothing, and would be waited for in vain. */
+async function tellUnknown(
+  types: readonly string[],
+  terminal: Pick<Terminal, "err">,
+): Promise<void> {
+  if (types.length === 0) return;
+  const { unitLines } = await import("./cards.ts");
+  const known = [...new Set((await unitLines()).flatMap((line) => line.types))];
+  for (const type of types) {
+    if (known.includes(typeOf(type))) continue;
+    terminal.err(
+      printable(`No event of this podskoop's has the type "${type}": ${suggestion(type, known)}`) +
+        "\n",
+    );
   }
 }
 

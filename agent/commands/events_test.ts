@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fakeEvent } from "../../tests/fake_agent.ts";
 import type { Event } from "../events/event.ts";
 import { FakeTerminal, serveUnix } from "../../tests/fake_terminal.ts";
-import { events, type EventsOptions } from "./events.ts";
+import { events, eventsCommand, type EventsOptions } from "./events.ts";
 import { eventText } from "./event_text.ts";
 import { readMessages } from "./messages.ts";
 
@@ -132,6 +132,23 @@ Deno.test("options that contradict each other are misuse", async () => {
   const terminal = new FakeTerminal();
   await assert.rejects(events({ agent, json: true, text: true }, terminal), { exitCode: 2 });
   await assert.rejects(events({ agent, follow: true, until: "1m" }, terminal), { exitCode: 2 });
+});
+
+Deno.test("a type that no event has is told, with what was probably meant", async () => {
+  const said = async (...types: readonly string[]) => {
+    const terminal = new FakeTerminal();
+    const args = types.flatMap((type) => ["--type", type]);
+    await assert.rejects(
+      eventsCommand(terminal).parseAsync([...args, "--agent", "unix:/nowhere/s"], { from: "user" }),
+      /Cannot reach the agent/,
+    );
+    return terminal.stderr;
+  };
+  assert.equal(await said("PACKETLOSS", "tcp_nosock", "conntracknew"), "");
+  assert.equal(
+    await said("PACKETLOS"),
+    'No event of this podskoop\'s has the type "PACKETLOS": did you mean "PACKETLOSS"?\n',
+  );
 });
 
 function frame(event: Event): string {

@@ -98,8 +98,8 @@ const SPELLINGS: ReadonlyMap<string, string> = new Map([
   ["CONNTRACKDESTROY", "ConntrackDestroy"],
 ]);
 
-/** The type that is asked for. */
-function typeOf(word: string): string {
+/** The type that a word of the question stands for. */
+export function typeOf(word: string): string {
   const type = word.toUpperCase();
   return SPELLINGS.get(type) ?? type;
 }
