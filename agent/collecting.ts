@@ -110,19 +110,24 @@ class Tally {
     this.#whyLate ??= `${where}: ${because}; ${shown}`;
   }
 
-  attempt(where: string, work: () => void): void {
+  attempt(where: () => string, work: () => void): void {
     try {
       work();
       this.worked++;
     } catch (error) {
-      if (error instanceof AbsentError) {
-        this.#absent++;
-      } else {
-        this.failures++;
-      }
-      const cause = error instanceof Error ? error : new Error(String(error));
-      this.#why ??= where === "" ? cause : new Error(`${where}: ${cause.message}`, { cause });
+      this.fail(error instanceof AbsentError, where, () => error);
     }
+  }
+
+  /** Where and why is asked of the first one only. */
+  fail(isAbsent: boolean, where: () => string, why: () => unknown): void {
+    if (isAbsent) this.#absent++;
+    else this.failures++;
+    if (this.#why !== undefined) return;
+    const error = why();
+    const cause = error instanceof Error ? error : new Error(String(error));
+    const place = where();
+    this.#why = place === "" ? cause : new Error(`${place}: ${cause.message}`, { cause });
   }
 
   outcome(): Outcome {
@@ -148,7 +153,7 @@ function collectNode(
   collection: Collection,
   tally: Tally,
 ): void {
-  tally.attempt("", () => {
+  tally.attempt(() => "", () => {
     const files = textsOf(collector, (file) => {
       try {
         return sources.nodeFile(file);
@@ -156,6 +161,7 @@ function collectNode(
         return error instanceof Error ? error : new Error(String(error));
       }
     });
+    if (files instanceof Error) throw toldAs(collector, files);
     add(collector, collection, HOST, collector.parse(files, { host: true }));
   });
 }
@@ -171,8 +177,14 @@ function collectPlaces(
     if (late !== undefined) tally.miss(placeName(owner), late);
     // Of an owner with two places, the values kept are of both.
     if (late !== undefined || kept.has(owner.key)) continue;
-    tally.attempt(placeName(owner), () => {
-      const files = textsOf(collector, read);
+    const where = () => placeName(owner);
+    const files = textsOf(collector, read);
+    if (files instanceof Error) {
+      // Not thrown: what a node has no module for is missing in each of its namespaces.
+      tally.fail(isMissing(files), where, () => toldAs(collector, files));
+      continue;
+    }
+    tally.attempt(where, () => {
       const reading: Reading = host && sources.uplinks !== undefined
         ? { host, uplinks: sources.uplinks }
         : { host };
@@ -194,7 +206,7 @@ function collectMembers(
   const [file] = collector.source.files;
   for (const { owner, pids } of sources.members) {
     for (const pid of pids) {
-      tally.attempt(`process ${pid}`, () => {
+      tally.attempt(() => `process ${pid}`, () => {
         const text = sources.processFile(pid, file);
         if (text === undefined || text === "") return;
         add(collector, collection, owner, collector.parse({ [file]: text }, { host: false }));
@@ -206,23 +218,28 @@ function collectMembers(
   }
 }
 
+/** The texts of a collector's files; the error of the first, without which there is nothing. */
 function textsOf(
-  collector: Collector,
+  { source: { files } }: Collector,
   read: (file: string) => string | Error,
-): Readonly<Record<string, string>> {
+): Readonly<Record<string, string>> | Error {
   const texts: Record<string, string> = {};
-  for (const [index, file] of collector.source.files.entries()) {
+  for (const [index, file] of files.entries()) {
     const text = read(file);
-    if (typeof text === "string") {
-      texts[file] = text;
-    } else if (index === 0) {
-      const absent = outcomeOf(text).state === "absent";
-      throw absent ? new AbsentError(`Cannot read "${file}": ${text.message}`) : text;
-    } else {
-      texts[file] = "";
-    }
+    if (typeof text === "string") texts[file] = text;
+    else if (index === 0) return text;
+    else texts[file] = "";
   }
   return texts;
+}
+
+function isMissing(error: Error): boolean {
+  return outcomeOf(error).state === "absent";
+}
+
+/** What the error of a collector's first file is for the collector. */
+function toldAs({ source: { files: [file] } }: Collector, error: Error): Error {
+  return isMissing(error) ? new AbsentError(`Cannot read "${file}": ${error.message}`) : error;
 }
 
 function add(

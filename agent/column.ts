@@ -9,7 +9,7 @@ import type { Histogram } from "./metric.ts";
 /** Values of a metric's own labels, in the order of its card. */
 export interface LabelSet {
   readonly values: readonly string[];
-  /** The labels as text, made when they are first exposed. */
+  /** The labels as text and what follows them, made when they are first exposed. */
   bytes: Uint8Array | undefined;
 }
 
@@ -42,7 +42,7 @@ export class Column {
   #admittedCount = 0;
 
   constructor(labels: readonly string[], dense: boolean) {
-    this.labels = { values: labels, bytes: labels.length === 0 ? new Uint8Array() : undefined };
+    this.labels = { values: labels, bytes: undefined };
     if (dense) this.#dense = new Float64Array(DENSE_FIRST).fill(NaN);
   }
 

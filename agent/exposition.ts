@@ -71,14 +71,15 @@ class Output {
 
   /**
    * A number as JavaScript prints it, which is the shortest text that reads back as the same
-   * double.
+   * double; then the line ends.
    */
-  number(value: number): void {
+  lastNumber(value: number): void {
     const text = String(value);
-    this.#reserve(text.length);
+    this.#reserve(text.length + 1);
     for (let index = 0; index < text.length; index++) {
       this.#buffer[this.#used++] = text.charCodeAt(index);
     }
+    this.#buffer[this.#used++] = NEWLINE;
   }
 
   bytes(): Uint8Array<ArrayBuffer> {
@@ -98,10 +99,11 @@ class Output {
 
 const encoder = new TextEncoder();
 const bytesOf = (text: string): Uint8Array => encoder.encode(text);
-/** Between labels and value, and behind the value. */
-const VALUE = bytesOf("} ");
-const END = bytesOf("\n");
-const NO_LABELS = new Uint8Array();
+const NEWLINE = 0x0a;
+/** Between labels and value. */
+const VALUE = "} ";
+/** A series without labels of its own. */
+const NO_LABELS = bytesOf(VALUE);
 
 /** Writes metrics under one set of names. */
 class Writer {
@@ -145,7 +147,7 @@ class Writer {
     this.#collection.forEach(bare, (owner, labels, value, histogram) => {
       if (first) this.#head(name, card);
       first = false;
-      labels.bytes ??= bytesOf(labelText(card.labels ?? [], labels.values));
+      labels.bytes ??= bytesOf(labelText(card.labels ?? [], labels.values) + VALUE);
       const bytes = this.#owner(owner);
       if (histogram === undefined) this.#line(this.#name, bytes, labels.bytes, value);
       else this.#histogram(name, bytes, labels.bytes, card, histogram);
@@ -156,10 +158,8 @@ class Writer {
     const output = this.#output;
     output.write(name);
     output.write(owner);
-    if (labels.length > 0) output.write(labels);
-    output.write(VALUE);
-    output.number(value);
-    output.write(END);
+    output.write(labels);
+    output.lastNumber(value);
   }
 
   /** Buckets are cumulative in the text; the last one has no bound. */
@@ -172,11 +172,11 @@ class Writer {
   ): void {
     const bounds = card.buckets ?? [];
     const bucket = bytesOf(`${name}_bucket{`);
-    const own = new TextDecoder().decode(labels);
+    const own = new TextDecoder().decode(labels).slice(0, -VALUE.length);
     let sum = 0;
     for (const [index, count] of histogram.counts.entries()) {
       sum += count;
-      this.#line(bucket, owner, bytesOf(`${own},le="${bounds[index] ?? "+Inf"}"`), sum);
+      this.#line(bucket, owner, bytesOf(`${own},le="${bounds[index] ?? "+Inf"}"${VALUE}`), sum);
     }
     this.#line(bytesOf(`${name}_sum{`), owner, labels, histogram.sum);
     this.#line(bytesOf(`${name}_count{`), owner, labels, sum);

@@ -152,8 +152,8 @@ function readLikeLast(file: string, lines: readonly string[]): readonly MibTable
   const { starts, tables } = lastNames;
   if (lines.length === 0 || lines.length !== starts.length) return undefined;
   const values: string[] = [];
-  for (const [index, line] of lines.entries()) {
-    const start = starts[index] ?? "";
+  for (let index = 0; index < lines.length; index++) {
+    const [line = "", start = ""] = [lines[index], starts[index]];
     const value = line.slice(start.length);
     // What else is no number is told by whoever reads it as one.
     if (!line.startsWith(start) || value === "" || /\s/.test(value)) return undefined;
@@ -255,11 +255,11 @@ export class Mib {
       const labels = this.#tables[name];
       if (labels === undefined) continue;
       const targets = this.#targetsOf(fields);
-      for (const [index, field] of fields.entries()) {
+      for (let index = 0; index < fields.length; index++) {
         const target = targets[index];
         const at = line + index * step;
         if (target === undefined) {
-          samples.push(this.#without(name, field, labels, values[index], file, at));
+          samples.push(this.#without(name, fields[index] ?? "", labels, values[index], file, at));
           continue;
         }
         const value = target.counter

@@ -570,6 +570,9 @@ function occurrencesOf(pipeline: EventPipeline): Readonly<Record<string, number>
   return figures;
 }
 
+/** One for all: where a module is not loaded, each namespace lacks its files. */
+const NO_SUCH_FILE = new Deno.errors.NotFound("there is no such file");
+
 /** What a namespace's file says, or why it could not be read. */
 function readerOf(reading: NetnsReading): (file: string) => string | Error {
   return (file) => {
@@ -577,9 +580,7 @@ function readerOf(reading: NetnsReading): (file: string) => string | Error {
     const text = reading.files[file];
     if (text !== undefined) return text;
     const because = reading.errors[file];
-    return because === undefined
-      ? new Deno.errors.NotFound("there is no such file")
-      : new Error(because);
+    return because === undefined ? NO_SUCH_FILE : new Error(because);
   };
 }
 

@@ -97,6 +97,7 @@ export interface PassedOver {
 
 interface ReadTotals {
   readonly card: Totals;
+  readonly metrics: readonly TotalsSample[];
   readonly map: PinnedMap;
   readonly key: Decoder<Fields>;
   readonly value: Decoder<Fields>;
@@ -134,6 +135,13 @@ interface EntrySample {
   readonly name: string;
   readonly metric: TotalsMetric<Fields, Fields>;
   readonly labels: readonly string[];
+}
+
+/** A metric of the card, taken apart once, as there are thousands of entries. */
+interface TotalsSample extends EntrySample {
+  /** Names of labels here, not their values. */
+  readonly labels: readonly string[];
+  readonly when: readonly (readonly [field: string, words: readonly string[]])[];
 }
 
 /** One probe, loaded or not. */
@@ -305,6 +313,7 @@ export class RunningProbe {
       if (card.expires !== undefined && attached.adopted) map.clear();
       return {
         card,
+        metrics: samplesOfCard(card),
         map,
         retired: new Retired(),
         ended: [],
@@ -460,17 +469,19 @@ export class RunningProbe {
     else this.#leaveEntry(read, entry);
   }
 
-  *#samplesOf(
-    { card }: ReadTotals,
+  #samplesOf(
+    { metrics }: ReadTotals,
     key: Entry,
     remote: Remote | undefined,
-  ): Iterable<EntrySample> {
-    for (const [name, metric] of Object.entries(card.metrics)) {
-      if (!wanted(metric.when, key)) continue;
-      const far: Entry = remote ?? key;
-      const labels = (metric.labels ?? []).map((label) => String(far[label] ?? key[label]));
-      yield { name, metric, labels };
+  ): readonly EntrySample[] {
+    const samples: EntrySample[] = [];
+    const far: Entry = remote ?? key;
+    for (const { name, metric, labels, when } of metrics) {
+      if (when.length > 0 && !isWanted(when, key)) continue;
+      const values = labels.map((label) => String(far[label] ?? key[label]));
+      samples.push({ name, metric, labels: values });
     }
+    return samples;
   }
 
   /** The same object for the same far end. */
@@ -652,14 +663,17 @@ function forgetOthers(read: ReadTotals, there: ReadonlySet<string>): void {
   for (const name of read.remembered.keys()) if (!there.has(name)) forget(read, name);
 }
 
-function wanted(
-  when: Readonly<Record<string, readonly string[] | undefined>> | undefined,
-  key: Readonly<Record<string, unknown>>,
-): boolean {
-  if (when === undefined) return true;
-  return Object.entries(when).every(([field, words]) =>
-    words === undefined || words.includes(String(key[field]))
-  );
+function isWanted(when: TotalsSample["when"], key: Entry): boolean {
+  return when.every(([field, words]) => words.includes(String(key[field])));
+}
+
+function samplesOfCard({ metrics }: Totals): readonly TotalsSample[] {
+  return Object.entries(metrics).map(([name, metric]) => ({
+    ...{ name, metric, labels: metric.labels ?? [] },
+    when: Object.entries(metric.when ?? {}).flatMap(([field, words]) =>
+      words === undefined ? [] : [[field, words] as const]
+    ),
+  }));
 }
 
 /**
@@ -702,6 +716,8 @@ function above({ counts }: Histogram, bound: number): number {
 
 function hex(bytes: Uint8Array): string {
   let text = "";
-  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
+  for (const byte of bytes) text += HEX[byte] ?? "";
   return text;
 }
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
