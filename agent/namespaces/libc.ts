@@ -363,8 +363,17 @@ export async function whenMountsChange(
   }
   view.setInt32(8 * descriptors.length, waker, true);
   view.setInt16(8 * descriptors.length + 4, POLLIN, true);
-  await LIBC.pollBeside(polled, BigInt(descriptors.length + 1), -1);
+  // The kernel writes to it at the end: collected before, it would be somebody else's memory.
+  polling.add(polled);
+  try {
+    await LIBC.pollBeside(polled, BigInt(descriptors.length + 1), -1);
+  } finally {
+    polling.delete(polled);
+  }
 }
+
+/** What the calls that wait point to. */
+const polling = new Set<Uint8Array<ArrayBuffer>>();
 
 /** A socket of rtnetlink(7), as `openNetlinkSocket` makes it. */
 export function openRouteSocket(): number {

@@ -43,3 +43,36 @@ Deno.test("a watch of mounts that cannot be had does nothing", async () => {
   watch.start();
   await watch.close();
 });
+
+/** Waits often enough for the code to be compiled, and then while all garbage is collected. */
+const WAIT_AND_COLLECT = `
+  const { open, openWaker, wake, whenMountsChange } = await import(Deno.args[0]);
+  const ready = openWaker();
+  wake(ready);
+  for (let turn = 0; turn < 20_000; turn++) await whenMountsChange([], ready);
+  const mounts = open("/proc/self/mountinfo");
+  for (let turn = 0; turn < 7; turn++) {
+    const waker = openWaker();
+    const waiting = whenMountsChange([mounts], waker);
+    for (let time = 0; time < 2; time++) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      gc();
+    }
+    wake(waker);
+    await waiting;
+  }
+  console.log("alive");
+`;
+
+Deno.test("what the kernel writes to at the end of a wait is kept until then", async () => {
+  const script = `data:text/javascript,${encodeURIComponent(WAIT_AND_COLLECT)}`;
+  const module = new URL("./libc.ts", import.meta.url).href;
+  const { code, stdout } = await new Deno.Command("timeout", {
+    args: [
+      ...["--signal=KILL", "60", Deno.execPath(), "run", "-A", "--no-check"],
+      ...["--v8-flags=--expose-gc", script, module],
+    ],
+    stderr: "null",
+  }).output();
+  assert.deepEqual({ code, said: new TextDecoder().decode(stdout) }, { code: 0, said: "alive\n" });
+});
