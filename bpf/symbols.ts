@@ -265,9 +265,8 @@ class TableReader {
     const starts = this.#starts.slice(0, count + 1);
     const names = this.#names.slice(0, this.#used);
     // The kernel's own come in order; modules, and what was loaded later, follow in theirs.
-    const order = this.#sorted ? undefined : Uint32Array.from(keys.keys())
-      .sort((a, b) => (keys[a] ?? 0) - (keys[b] ?? 0) || a - b);
-    const sorted = order === undefined ? keys : Float64Array.from(order, (at) => keys[at] ?? 0);
+    const order = this.#sorted ? undefined : orderOf(keys);
+    const sorted = order === undefined ? keys : arranged(keys, order);
     return {
       size: count,
       leftOut: this.#leftOut,
@@ -280,6 +279,16 @@ class TableReader {
       },
     };
   }
+}
+
+// Functions of their own: the table would keep the keys as they were read as well.
+
+function orderOf(keys: Float64Array): Uint32Array {
+  return Uint32Array.from(keys.keys()).sort((a, b) => (keys[a] ?? 0) - (keys[b] ?? 0) || a - b);
+}
+
+function arranged(keys: Float64Array, order: Uint32Array): Float64Array {
+  return Float64Array.from(order, (at) => keys[at] ?? 0);
 }
 
 /**
