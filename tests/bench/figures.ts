@@ -25,6 +25,12 @@ export function figure(
   print(row(what, `${rounded(value)} ${unit}`, wanted, ratio));
 }
 
+/** Writes one line of a table of many figures: a name, and numbers under each other. */
+export function across(what: string, cells: readonly (string | number)[]): void {
+  const shown = cells.map((cell) => typeof cell === "string" ? cell : rounded(cell));
+  print(what.padEnd(12) + shown.map((cell) => cell.padStart(11)).join(""));
+}
+
 /** The middle value. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);

@@ -9,7 +9,7 @@
  * @module
  */
 import { AgentUnderTest, Lab, Metrics, run, sleep } from "../host/lab.ts";
-import { cpuMs, figure, median, rssMb, title } from "./figures.ts";
+import { across, cpuMs, figure, median, rssMb, title } from "./figures.ts";
 
 const SCRAPES = 11;
 /** Scrapes before those that count: an agent runs for months, so its code is warm. */
@@ -157,8 +157,20 @@ function showUnits(text: string): void {
   }
 }
 
-/** What CPU time a scrape took with so many namespaces. */
-const taken: { readonly count: number; readonly cpu: number }[] = [];
+/** What a scrape took with so many namespaces. */
+interface Taken {
+  readonly count: number;
+  readonly cpu: number;
+  readonly wall: number;
+  readonly rss: number;
+  readonly series: number;
+  readonly kib: number;
+  /** CPU time of a series, and resident memory, to the node exporter's. */
+  readonly cpuRatio: number;
+  readonly rssRatio: number;
+}
+
+const taken: Taken[] = [];
 
 async function scrapes(count: number): Promise<void> {
   await using crowd = await Crowd.gather(count);
@@ -169,7 +181,6 @@ async function scrapes(count: number): Promise<void> {
   await sleep(2_000);
   const url = `${agent.url}/metrics`;
   const ours = await scrape(url, agent.pid, () => crowd.churn());
-  taken.push({ count, cpu: ours.cpu });
   const target = count === 250 ? { cpu: 150, wall: 250 } : { cpu: undefined, wall: undefined };
   title(`${count} namespaces`);
   figure("start to first /metrics", first, "s", 1.5);
@@ -178,9 +189,12 @@ async function scrapes(count: number): Promise<void> {
   showUnits(ours.text);
   figure("series", ours.series, "");
   figure("size", ours.text.length / 1024, "KiB");
-  figure("RSS", rssMb(agent.pid), "MB", 110);
+  const rss = rssMb(agent.pid);
+  figure("RSS", rss, "MB", 110);
   await inParallel(url, agent);
-  await beside(ours, agent);
+  const ratios = await beside(ours, agent);
+  const { cpu, wall, series } = ours;
+  taken.push({ count, cpu, wall, rss, series, kib: ours.text.length / 1024, ...ratios });
   if (count !== 100) return;
   await rest(agent);
   await crowd.openSockets(SOCKETS);
@@ -199,7 +213,10 @@ async function inParallel(url: string, agent: AgentUnderTest): Promise<void> {
 }
 
 /** Another exporter at the same time. */
-async function beside(ours: Scraped, agent: AgentUnderTest): Promise<void> {
+async function beside(
+  ours: Scraped,
+  agent: AgentUnderTest,
+): Promise<Pick<Taken, "cpuRatio" | "rssRatio">> {
   const port = Number(agent.url.split(":").at(-1)) + 2;
   const exporter = new Deno.Command("prometheus-node-exporter", {
     args: [`--web.listen-address=127.0.0.1:${port}`, "--log.level=error"],
@@ -211,11 +228,23 @@ async function beside(ours: Scraped, agent: AgentUnderTest): Promise<void> {
   figure("node-exporter: scrape, CPU", theirs.cpu, "ms");
   figure("node-exporter: series", theirs.series, "");
   figure("node-exporter: RSS", rssMb(exporter.pid), "MB");
-  const perSeries = ours.cpu / ours.series / (theirs.cpu / theirs.series);
-  figure("CPU per series, ours to node-exporter's", perSeries, "", 1);
-  figure("RSS, ours to node-exporter's", rssMb(agent.pid) / rssMb(exporter.pid), "");
+  const cpuRatio = ours.cpu / ours.series / (theirs.cpu / theirs.series);
+  figure("CPU per series, ours to node-exporter's", cpuRatio, "", 1);
+  const rssRatio = rssMb(agent.pid) / rssMb(exporter.pid);
+  figure("RSS, ours to node-exporter's", rssRatio, "");
   exporter.kill("SIGTERM");
   await exporter.status;
+  return { cpuRatio, rssRatio };
+}
+
+/** All counts beside each other. */
+function summary(): void {
+  title("In short: a scrape, and ours to node-exporter's");
+  const heads = ["CPU ms", "wall ms", "RSS MB", "series", "KiB", "CPU/series", "RSS"];
+  across("namespaces", heads);
+  for (const { count, cpu, wall, rss, series, kib, cpuRatio, rssRatio } of taken) {
+    across(String(count), [cpu, wall, rss, series, kib, cpuRatio, rssRatio]);
+  }
 }
 
 /** How the CPU time of a scrape grows: 1 is linear. */
@@ -273,3 +302,4 @@ async function storm(): Promise<void> {
 for (const count of NAMESPACES) await scrapes(count);
 growth();
 if (Deno.args.length === 0) await storm();
+summary();
