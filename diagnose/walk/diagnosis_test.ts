@@ -368,3 +368,36 @@ Deno.test("what IPv4 sends by loopback is delivered here, but not answered if fo
   assert.deepEqual(said("10.0.0.1"), ["reachable", "delivered", undefined]);
   assert.deepEqual(said("10.9.9.9"), ["blocked", "delivered", "no-source-address"]);
 });
+
+Deno.test("a loop of routes with several hops each does not double the ways without end", () => {
+  const router = (own: number, other: number): MadeNamespace => ({
+    devices: {
+      e0: { kind: "veth", to: [`r${other}`, "e0"], addresses: [`10.0.0.${own}/24`] },
+      e1: { kind: "veth", to: [`r${other}`, "e1"], addresses: [`10.0.1.${own}/24`] },
+      e2: { kind: "veth", to: [`c${own}`, "eth0"], addresses: [`10.0.${own + 1}.1/24`] },
+    },
+    routes: [{
+      dst: "10.9.9.9",
+      nexthops: [0, 1].map((net) => ({
+        ...{ gateway: `10.0.${net}.${other}`, dev: `e${net}`, weight: 1 },
+      })),
+    }],
+    sysctls: forwarding("e0", "e1", "e2"),
+  });
+  const client = (own: number): MadeNamespace => ({
+    devices: {
+      eth0: { kind: "veth", to: [`r${own}`, "e2"], addresses: [`10.0.${own + 1}.2/24`] },
+    },
+    routes: [{ gateway: `10.0.${own + 1}.1`, dev: "eth0" }],
+  });
+  const snapshot = madeSnapshot({
+    ...{ r1: router(1, 2), r2: router(2, 1), c1: client(1), c2: client(2) },
+  });
+  const [source, destination] = [ip("10.0.2.2"), ip("10.9.9.9")];
+  const asked = { source, destination, protocol: "udp", port: 53 } as const;
+  const { verdict, ways } = diagnose([snapshot], asked);
+  assert.equal(verdict, "blocked");
+  const causes = new Set(ways.map(({ request }) => request.cause?.id));
+  assert.deepEqual([...causes].sort(), ["too-many-branches", "ttl-exceeded"]);
+  assert.ok(ways.length < 200, `${ways.length}`);
+});

@@ -138,7 +138,7 @@ export class Walker {
       const verdict = found.found === "unknown" ? "unknown" : "blocked";
       return this.#end(verdict, trail, packet, unroutable(namespace, packet, found));
     }
-    return this.#parted(trail, found.hops, (next, hop) => {
+    return this.#parted(trail, { namespace, packet }, found.hops, (next, hop) => {
       const out = found.route.type === "local" ? "lo" : hop.device ?? "";
       const routed = this.#routeStep(next, namespace, packet, found.route, hop);
       const { tunnel } = sending;
@@ -175,9 +175,16 @@ export class Walker {
   /** One branch for each hop of a route, each as probable as its weight says. */
   #parted(
     trail: Trail,
+    { namespace, packet }: { readonly namespace: Namespace; readonly packet: Packet },
     hops: readonly Hop[],
     go: (trail: Trail, hop: Hop) => readonly End[],
   ): readonly End[] {
+    // In a loop of routes each turn would double the ways.
+    if (hops.length > 1) this.#branches += hops.length - 1;
+    if (this.#branches > BRANCHES_MAX) {
+      const what = `routes and rules part the way more than ${BRANCHES_MAX} times`;
+      return this.#unknown(trail, packet, namespace, "too-many-branches", what);
+    }
     const total = hops.reduce((sum, { weight }) => sum + weight, 0);
     return hops.flatMap((hop) => go({ ...trail, chance: trail.chance * hop.weight / total }, hop));
   }
@@ -196,7 +203,7 @@ export class Walker {
     const outcomes = namespace.netfilter.run(hook, packet, around);
     if (outcomes.length > 1) this.#branches += outcomes.length - 1;
     if (this.#branches > BRANCHES_MAX) {
-      const what = `the rules part the way more than ${BRANCHES_MAX} times`;
+      const what = `routes and rules part the way more than ${BRANCHES_MAX} times`;
       return this.#unknown(trail, packet, namespace, "too-many-branches", what);
     }
     if (trail.steps.length > STEPS_MAX) {
@@ -580,7 +587,7 @@ export class Walker {
       });
     }
     const aged = { ...packet, ttl: packet.ttl - 1 };
-    return this.#parted(trail, decision.hops, (next, hop) => {
+    return this.#parted(trail, { namespace, packet: aged }, decision.hops, (next, hop) => {
       const out = hop.device ?? "";
       const routed = this.#routeStep(next, namespace, aged, decision.route, hop);
       const mtu = Math.min(decision.route.mtu ?? Infinity, namespace.device(out)?.mtu ?? Infinity);
