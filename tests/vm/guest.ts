@@ -313,6 +313,9 @@ async function faults(
 }
 
 async function main(probes: readonly string[], only: readonly string[]): Promise<Report> {
+  // The agent has statistics on by turns, for which the kernel patches its own code. Emulated CPUs
+  // of a busy machine may still run what was there, and panic. What is on already stays on.
+  await run("sysctl", "-qw", "kernel.bpf_stats_enabled=1");
   const before = await inKernel();
   const began = performance.now();
   let report: Pick<Report, "release" | "probes" | "listing">;
