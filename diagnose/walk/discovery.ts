@@ -136,10 +136,11 @@ function stops({ verdict }: Outcome): boolean {
 }
 
 /**
- * The outcome that ends it, or may. Who asks for a neighbour does so more than once, so of ICMPv6
- * chance lets one pass; what is unknown of it the packet that asks for it will meet, and say so.
+ * The outcome that ends it, or may. Who asks for a neighbour does so more than once, so that of
+ * ICMPv6 chance lets one pass.
  */
 function refusal(outcomes: readonly Outcome[], layer: "ip" | "arp"): Outcome | undefined {
   if (layer === "arp") return outcomes.find(({ verdict }) => verdict !== "accept");
-  return outcomes.every(stops) ? outcomes[0] : undefined;
+  if (outcomes.every(stops)) return outcomes[0];
+  return outcomes.find(({ verdict }) => verdict === "unknown");
 }

@@ -168,3 +168,14 @@ Deno.test("neighbour discovery of IPv6 meets rules at devices, by its hardware a
   const all = nft("netdev", "egress", DROP);
   assert.equal(cause(all, "fd00::1", "fd00::2")?.what, answers);
 });
+
+Deno.test("what a rule does with discovery may be unknown, and chance lets one pass", () => {
+  const found = (...expr: readonly unknown[]) =>
+    cause(nft("ip6", "input", ...expr), "fd00::1", "fd00::2");
+  const left = { payload: { protocol: "ip6", field: "daddr" } };
+  const multicast = { match: { op: "==", left, right: { prefix: { addr: "ff02::", len: 16 } } } };
+  const strange = { xt: { type: "target", name: "mangle" } };
+  assert.equal(found(multicast, strange)?.id, "netfilter-unknown");
+  assert.equal(found(multicast, DROP)?.id, "netfilter-drop");
+  assert.equal(found({ limit: { rate: 1, per: "hour" } }, DROP), undefined);
+});
