@@ -495,8 +495,9 @@ Deno.test("a name is known after one look while others mount all the while", asy
       const path = `/run/netns/${name}`;
       const [inum, cookie] = [inumAt(path), await cookieOf(n.visitor, path)];
       await n.identities.tick();
-      assert.equal(n.table.byInum(inum)?.cookie, cookie, `round ${round}`);
+      const seen = n.table.byInum(inum)?.cookie;
       await ip([`netns del ${name}`]);
+      assert.equal(seen, cookie, `round ${round}`);
       await sleep(100);
     }
   } finally {
