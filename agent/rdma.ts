@@ -47,7 +47,7 @@ export class RdmaTexts {
     this.#asking = this.#ask(files, sys, milliseconds).finally(() => {
       this.#asking = undefined;
     });
-    let timer = 0;
+    let timer: ReturnType<typeof setTimeout> | undefined;
     const timeUp = new Promise<void>((resolve) => {
       timer = setTimeout(() => {
         late(`no answer in ${milliseconds} ms`);

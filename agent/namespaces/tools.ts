@@ -170,7 +170,7 @@ export class NamespaceTools {
 
   /** What comes of something that cannot be ended, if it comes in time. */
   async #within<T>(work: Promise<T>, milliseconds: number): Promise<T | typeof LATE> {
-    let timer = 0;
+    let timer: ReturnType<typeof setTimeout> | undefined;
     const isLate = new Promise<typeof LATE>((resolve) => {
       timer = setTimeout(() => {
         const forget = () => void this.#stuck.delete(work);

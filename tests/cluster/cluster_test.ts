@@ -202,16 +202,18 @@ async function diagnoses(cluster: Cluster): Promise<void> {
   const isShut = /^blocked at pod shop\/web: nothing listens on tcp port 4734/.test(shut[1]);
   assert.ok(isShut, shut.join("\n"));
   assert.deepEqual([shut[0], shut[2]], [2, ""]);
-  // A node whose kubelet has not even begun.
+  // A node whose kubelet has not even begun, and that has no part in it.
   const { labels } = (await cluster.agentPod()).metadata;
   const other = { name: "podskoop-b", namespace: "podskoop", ...(labels && { labels }) };
   const containers = [{ name: "agent", image: IMAGE }];
   await plane.make({ kind: "Pod", metadata: other, spec: { nodeName: "node-b", containers } });
   const open = await diagnose(...pair, "--protocol", "icmp");
-  const told = 'podskoop: no snapshot of "node-b": Its agent "podskoop-b" is Pending\n';
-  assert.equal(open[2], told);
   assert.match(open[1], /^reachable: icmp arrives/, open[2]);
-  assert.equal(open[0], 0);
+  assert.deepEqual([open[0], open[2]], [0, ""]);
+  // It is asked where nobody knows the way.
+  const away = await diagnose("-s", "pod/shop/client", "-d", "203.0.113.9", "--protocol", "icmp");
+  const told = 'podskoop: no snapshot of "node-b": Its agent "podskoop-b" is Pending\n';
+  assert.deepEqual([away[0], away[2]], [3, told], away[1]);
   // The same in the agent's pod, as its account.
   const pid = `${await processOf(cluster)}`;
   const environment = Deno.readTextFileSync(`/proc/${pid}/environ`).split("\0")

@@ -3,6 +3,7 @@
  * of it stays behind, in the kernel or in the agent.
  */
 import { deepStrictEqual, ok } from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { AgentUnderTest, BINARY, eventually, run } from "./lab.ts";
 
 /** A hundred of them are `PODSKOOP_RESTARTS=100`: some minutes. */
@@ -98,6 +99,7 @@ Deno.test(`every probe leaves nothing behind after ${ROUNDS} starts and stops`, 
     deepStrictEqual([response.status, response.ok ? "" : await response.text()], [200, ""]);
     await response.body?.cancel();
   };
+  ok(existsSync(agent.pinDir), agent.log);
   const before = { files: filesBelow(agent.pinDir), bpf: bpfDescriptors(agent.pid) };
   const open = () => Object.values(descriptors(agent.pid)).reduce((sum, count) => sum + count, 0);
   const seen = new Set<string>();
