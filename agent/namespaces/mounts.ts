@@ -154,6 +154,8 @@ const PAUSE_MILLISECONDS = 100;
  */
 export class MountWatch {
   readonly #files: readonly MountFile[];
+  /** Its own: whoever asks a table whether it has changed is not told again. */
+  readonly #tables: NetnsMountTables;
   readonly #mounted: (mounts: readonly NetnsMount[]) => void;
   #waker = -1;
   #pause: { readonly timer: ReturnType<typeof setTimeout>; readonly end: () => void } | undefined;
@@ -164,6 +166,7 @@ export class MountWatch {
   constructor(mounted: (mounts: readonly NetnsMount[]) => void, proc = "/proc") {
     this.#mounted = mounted;
     this.#files = mountFiles(proc);
+    this.#tables = new NetnsMountTables(proc);
   }
 
   /** Begins to watch. What cannot be watched is found later, by those who look regularly. */
@@ -187,7 +190,7 @@ export class MountWatch {
     for (;;) {
       await whenMountsChange(descriptors, this.#waker);
       if (this.#closed) return;
-      this.#mounted(this.#read());
+      this.#mounted(this.#tables.read());
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#pause = { timer: setTimeout(resolve, PAUSE_MILLISECONDS), end: resolve };
       await promise;
@@ -195,15 +198,9 @@ export class MountWatch {
     }
   }
 
-  #read(): readonly NetnsMount[] {
-    return this.#files.flatMap(({ path, root }) => {
-      const text = readText(path);
-      return typeof text === "string" ? netnsMounts(text, root).mounts : [];
-    });
-  }
-
   #end(descriptors: readonly number[]): void {
     for (const descriptor of descriptors) close(descriptor);
+    this.#tables.close();
     if (this.#waker >= 0) close(this.#waker);
     this.#waker = -1;
   }

@@ -53,14 +53,11 @@ export function filesIn(text: string, paths: readonly string[]): ReadonlyMap<str
   let last: string | undefined;
   for (const path of paths) {
     const heading = `==> ${path} <==\n`;
-    const at = last === undefined
-      ? rest.startsWith(heading) ? 0 : -1
-      : rest.startsWith(heading)
-      ? 0
-      : rest.indexOf(`\n${heading}`);
-    if (at < 0) continue;
+    const sought = last === undefined ? heading : `\n${heading}`;
+    const at = rest.indexOf(sought);
+    if (at < 0 || (last === undefined && at > 0)) continue;
     if (last !== undefined) files.set(last, rest.slice(0, at));
-    rest = rest.slice(at + heading.length + (rest.startsWith(heading) ? 0 : 1));
+    rest = rest.slice(at + sought.length);
     last = path;
   }
   if (last !== undefined) files.set(last, rest);
