@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { log } from "../log.ts";
 import {
   close,
   mountsChanged,
@@ -173,6 +174,9 @@ export class MountWatch {
   start(): void {
     this.#waker = openWaker();
     const descriptors = this.#files.map(({ path }) => open(path)).filter((each) => each >= 0);
+    if (this.#waker < 0 || descriptors.length < this.#files.length) {
+      log.warn("Cannot watch all mounts: some namespaces are found only by regular looks");
+    }
     if (this.#waker < 0 || descriptors.length === 0) return this.#end(descriptors);
     this.#watching = this.#watch(descriptors).finally(() => this.#end(descriptors));
   }
