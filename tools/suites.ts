@@ -30,6 +30,17 @@ export interface Result {
   readonly because?: string;
   /** Names of tests that passed only when they were run again. */
   readonly unsteady?: readonly string[];
+  /** Names of tests that failed, and again when they were run again. */
+  readonly failures?: readonly string[];
+}
+
+/** How a suite's command ended. */
+interface Ended {
+  readonly result: Result;
+  /** The end of what it printed. */
+  readonly output: string;
+  /** The part of that which is not shown yet: why tests failed. */
+  readonly held: string;
 }
 
 /** One test that failed. */
@@ -96,6 +107,12 @@ export function afterSecondTry(
   if (!isMended) return first;
   const passed = first.passed + second.passed;
   return { passed, failed: 0, unsteady: tried.map(({ name }) => name) };
+}
+
+/** Splits what `deno test` prints where it begins to say why tests failed. */
+export function beforeErrors(output: string): { shown: string; held: string } {
+  const at = /^ ERRORS $/m.exec(output)?.index ?? output.length;
+  return { shown: output.slice(0, at), held: output.slice(at) };
 }
 
 /** Judges a suite by how its command ended and what that printed. */
@@ -186,29 +203,40 @@ async function found(root: string, pattern: RegExp): Promise<string[]> {
   return files.sort();
 }
 
-/** Runs one suite, and once more those of its few failed tests that may have been disturbed. */
-async function run(root: string, suite: Suite, secondsMax: number): Promise<Result> {
-  const began = performance.now();
-  const { result, output } = await runOnce(root, suite, secondsMax);
-  const failures = parseFailures(output);
-  const isFew = failures.length > 0 && failures.length <= SECOND_TRIES_MAX;
-  if (failures.length !== result.failed || !isFew) return result;
-  await write(`\n=== ${suite.name}: a second try of what failed\n`);
-  const command = [...suite.command.slice(0, -1), ...onlyThese(failures)];
-  const left = secondsMax - (performance.now() - began) / 1_000;
-  const second = await runOnce(root, { ...suite, command }, left);
-  return afterSecondTry(result, second.result, failures);
-}
-
-/** Runs one suite to its end, or to its limit. */
-async function runOnce(
+/**
+ * Runs one suite, and once more those of its few failed tests that may have been disturbed. Why
+ * these failed is added to `mended` when they pass then, to be shown apart from what did fail.
+ */
+async function run(
   root: string,
   suite: Suite,
   secondsMax: number,
-): Promise<{ result: Result; output: string }> {
+  mended: string[],
+): Promise<Result> {
+  const began = performance.now();
+  const first = await runOnce(root, suite, secondsMax);
+  const failures = parseFailures(first.output);
+  const named = { ...first.result, failures: failures.map(({ name }) => name) };
+  const isFew = failures.length > 0 && failures.length <= SECOND_TRIES_MAX;
+  if (failures.length !== first.result.failed || !isFew) {
+    await write(first.held);
+    return named;
+  }
+  await write(`\n=== ${suite.name}: a second try of ${failures.length}\n`);
+  const command = [...suite.command.slice(0, -1), ...onlyThese(failures)];
+  const left = secondsMax - (performance.now() - began) / 1_000;
+  const second = await runOnce(root, { ...suite, command }, left);
+  const result = afterSecondTry(named, second.result, failures);
+  if (result.failed === 0) mended.push(`\n=== ${suite.name}: the first try\n${first.held}`);
+  else await write(`${first.held}\n=== ${suite.name}: the second try\n${second.held}`);
+  return result;
+}
+
+/** Runs one suite to its end, or to its limit. */
+async function runOnce(root: string, suite: Suite, secondsMax: number): Promise<Ended> {
   if (suite.needsRoot === true && Deno.uid() !== 0) {
     const because = `it needs root, and this is uid ${Deno.uid()}`;
-    return { result: { passed: 0, failed: 1, because }, output: "" };
+    return { result: { passed: 0, failed: 1, because }, output: "", held: "" };
   }
   // timeout(1) ends the whole process group: a test may have started an agent of its own.
   const limit = Math.max(1, Math.round(Math.min(suite.minutesMax * 60, secondsMax)));
@@ -223,11 +251,13 @@ async function runOnce(
   const end = () => child.kill("SIGTERM");
   Deno.addSignalListener("SIGINT", end);
   Deno.addSignalListener("SIGTERM", end);
-  let tail = "";
+  let [tail, held] = ["", ""];
   async function show(from: ReadableStream<Uint8Array>): Promise<void> {
     for await (const text of from.pipeThrough(new TextDecoderStream())) {
-      await write(text);
       tail = (tail + text).slice(-TAIL_CHARACTERS_MAX);
+      const parts = held === "" ? beforeErrors(text) : { shown: "", held: text };
+      held += parts.held;
+      await write(parts.shown);
     }
   }
   // A process that a test has left behind may hold the pipes open: once the suite has ended, its
@@ -242,9 +272,9 @@ async function runOnce(
   if (code === TIMED_OUT || code === KILLED) {
     const { passed, failed } = parseSummary(tail) ?? { passed: 0, failed: 0 };
     const because = `it was not done after ${limit} s`;
-    return { result: { passed, failed: failed + 1, because }, output: "" };
+    return { result: { passed, failed: failed + 1, because }, output: "", held };
   }
-  return { result: judge(suite, success, tail), output: tail };
+  return { result: judge(suite, success, tail), output: tail, held };
 }
 
 async function write(text: string): Promise<void> {
@@ -265,17 +295,20 @@ async function main(root: string, wanted: readonly string[]): Promise<number> {
   const chosen = wanted.length === 0 ? all : all.filter(({ name }) => wanted.includes(name));
   const started = performance.now();
   const lines: string[] = [];
+  const mended: string[] = [];
   const sum = { passed: 0, failed: 0 };
   for (const suite of chosen) {
     await write(`\n=== ${suite.name}\n`);
     const before = performance.now();
-    const result = await run(root, suite, TOTAL_MINUTES_MAX * 60 - (before - started) / 1_000);
+    const left = TOTAL_MINUTES_MAX * 60 - (before - started) / 1_000;
+    const result = await run(root, suite, left, mended);
     sum.passed += result.passed;
     sum.failed += result.failed;
     const line = report(suite, result, (performance.now() - before) / 1_000);
     if (result.failed > 0) await write(`${line}\n`);
     lines.push(line);
   }
+  for (const text of mended) await write(text);
   await write(`\n=== summary\n${lines.join("\n")}\n`);
   await write(`${sum.passed} passed, ${sum.failed} failed\n`);
   return sum.failed === 0 ? 0 : 1;
@@ -287,8 +320,9 @@ function report(suite: Suite, result: Result, seconds: number): string {
   const because = result.because === undefined ? "" : `: ${result.because}`;
   const remedy = result.failed === 0 || suite.remedy === undefined ? "" : `; ${suite.remedy}`;
   const unsteady = (result.unsteady ?? []).map((name) => `\n  only at its second try: ${name}`);
+  const failures = (result.failures ?? []).map((name) => `\n  failed: ${name}`);
   return `${word} ${suite.name} (${seconds.toFixed(1)} s${counts})${because}${remedy}` +
-    unsteady.join("");
+    failures.join("") + unsteady.join("");
 }
 
 if (import.meta.main) {

@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { afterSecondTry, judge, onlyThese, parseFailures, parseSummary } from "./suites.ts";
+import {
+  afterSecondTry,
+  beforeErrors,
+  judge,
+  onlyThese,
+  parseFailures,
+  parseSummary,
+} from "./suites.ts";
 
 const TESTS = { gives: "tests" } as const;
 
@@ -80,4 +87,12 @@ Deno.test("suites lets a second try mend a suite only when all of it passes", ()
   for (const [passed, failed] of [[1, 1], [0, 2], [1, 0], [0, 1]] as const) {
     assert.equal(afterSecondTry(first, { passed, failed }, FAILURES), first);
   }
+});
+
+Deno.test("suites holds back why tests failed, until it is known whether they did", () => {
+  const { shown, held } = beforeErrors(`drops are counted ... FAILED (7ms)\n${ENDED}`);
+  assert.equal(shown, "drops are counted ... FAILED (7ms)\n\n");
+  assert.equal(shown + held, `drops are counted ... FAILED (7ms)\n${ENDED}`);
+  const passed = "no ERRORS here ... ok (5ms)\n\nok | 1 passed | 0 failed (1s)\n";
+  assert.deepEqual(beforeErrors(passed), { shown: passed, held: "" });
 });
