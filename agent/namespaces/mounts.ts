@@ -178,6 +178,8 @@ export class MountWatch {
       log.warn("Cannot watch all mounts: some namespaces are found only by regular looks");
     }
     if (this.#waker < 0 || descriptors.length === 0) return this.#end(descriptors);
+    // Later would do; but so what is open does not depend on whether anything was mounted yet.
+    this.#tables.read();
     this.#watching = this.#watch(descriptors).finally(() => this.#end(descriptors));
   }
 

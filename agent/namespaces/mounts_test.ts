@@ -38,6 +38,31 @@ Deno.test("a watch of the mounts ends while it waits", async () => {
   await watch.close();
 });
 
+/** The mount tables that are open, by their paths. */
+function openTables(): readonly string[] {
+  const paths = [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => {
+    try {
+      return Deno.readLinkSync(`/proc/self/fd/${name}`);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return "";
+      throw error;
+    }
+  });
+  return paths.filter((path) => path.endsWith("/mountinfo"));
+}
+
+Deno.test("a watch of the mounts has all it will have open from its start to its end", async () => {
+  assert.deepEqual(openTables(), []);
+  const watch = new MountWatch(() => {});
+  watch.start();
+  const tables = openTables();
+  // One to wait on, and one to ask.
+  for (const path of tables) assert.equal(tables.filter((other) => other === path).length, 2);
+  assert.ok(tables.length > 0);
+  await watch.close();
+  assert.deepEqual(openTables(), []);
+});
+
 Deno.test("a watch of mounts that cannot be had does nothing", async () => {
   const watch = new MountWatch(() => assert.fail("There is nothing to see"), "/nowhere");
   watch.start();
