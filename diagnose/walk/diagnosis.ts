@@ -220,7 +220,7 @@ class Conversation {
         what: "echo requests are ignored",
         evidence: [sysctl(namespace, path)],
         confirm: namespace.command(`sysctl ${settingName(path)}`),
-        fix: `sysctl -w ${settingName(path)}=0`,
+        fix: namespace.command(`sysctl -w ${settingName(path)}=0`),
       }),
     };
   }

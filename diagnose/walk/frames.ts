@@ -373,14 +373,18 @@ export class Frames {
       return [lost(port, frame, trail, "bridge-port", {
         what: `the bridge "${bridge.device.name}" would send it back through the port ` +
           `"${port.device.name}" that it came by, which takes hairpin mode`,
-        fix: `bridge link set dev ${shellWord(port.device.name)} hairpin on`,
+        fix: port.namespace.command(
+          `bridge link set dev ${shellWord(port.device.name)} hairpin on`,
+        ),
       })];
     }
     if (is(from?.device, "isolated") && is(port.device, "isolated")) {
       return [lost(port, frame, trail, "bridge-isolated", {
         what: `the ports "${from?.device.name}" and "${port.device.name}" of the bridge ` +
           `"${bridge.device.name}" are isolated from each other`,
-        fix: `bridge link set dev ${shellWord(port.device.name)} isolated off`,
+        fix: port.namespace.command(
+          `bridge link set dev ${shellWord(port.device.name)} isolated off`,
+        ),
       })];
     }
     const state = portAttribute(port.device, "state");
@@ -549,7 +553,7 @@ function lostDown(place: Place, frame: Frame, trail: Trail): Arrival {
   const { name } = place.device;
   return lost(place, frame, trail, "device-down", {
     what: `the device "${name}" is down`,
-    fix: `ip link set dev ${shellWord(name)} up`,
+    fix: place.namespace.command(`ip link set dev ${shellWord(name)} up`),
   });
 }
 
@@ -567,6 +571,8 @@ function vlanLost(port: Place, bridge: Place, frame: Frame, trail: Trail): Arriv
     what: `the port "${port.device.name}" of the bridge "${bridge.device.name}" ` +
       `does not let a frame ${tag} pass`,
     confirm: port.namespace.command(`bridge vlan show dev ${shellWord(port.device.name)}`),
-    fix: `bridge vlan add dev ${shellWord(port.device.name)} vid ${frame.vlan ?? "NUMBER"}`,
+    fix: port.namespace.command(
+      `bridge vlan add dev ${shellWord(port.device.name)} vid ${frame.vlan ?? "NUMBER"}`,
+    ),
   });
 }

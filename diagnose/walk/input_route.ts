@@ -135,7 +135,7 @@ function strange4(namespace: Namespace, device: Device, packet: Packet): Cause |
       `${formatAddress(loopback)} is loopback's, and does not come by another device`,
     ),
     evidence: [sysctl(namespace, path), sysctl(namespace, "net/ipv4/conf/all/route_localnet")],
-    fix: `sysctl -w ${shellWord(settingName(path))}=1`,
+    fix: namespace.command(`sysctl -w ${shellWord(settingName(path))}=1`),
   };
 }
 
@@ -149,7 +149,7 @@ function strange6(namespace: Namespace, device: Device, packet: Packet): Cause |
       what: `IPv6 is off on the device "${device.name}"`,
       evidence: [sysctl(namespace, path)],
       confirm: namespace.command(`sysctl ${shellWord(settingName(path))}`),
-      fix: `sysctl -w ${shellWord(settingName(path))}=0`,
+      fix: namespace.command(`sysctl -w ${shellWord(settingName(path))}=0`),
     };
   }
   if (isMulticast(packet.source)) {
@@ -241,7 +241,7 @@ function filtered(
     confirm: namespace.command("nstat -az TcpExtIPReversePathFilter"),
     fix: filter === 1
       ? "mend the way back, or make the filter loose: " +
-        `sysctl -w ${shellWord(settingName(own))}=2`
+        namespace.command(`sysctl -w ${shellWord(settingName(own))}=2`)
       : "add a route back to the source",
   };
 }
@@ -279,7 +279,8 @@ function forwardingOff(namespace: Namespace, device: Device, packet: Packet): Ca
       "and it does not forward",
     evidence: [sysctl(namespace, path)],
     confirm: namespace.command(`sysctl ${shellWord(settingName(path))}`),
-    fix: `sysctl -w ${all}=1, if it is to forward; else correct the route that leads here`,
+    fix: `${namespace.command(`sysctl -w ${all}=1`)}, if it is to forward; ` +
+      "else correct the route that leads here",
   };
 }
 
@@ -293,7 +294,9 @@ export function unroutable(
   const text = formatAddress(packet.destination);
   const dash = packet.destination.family === 4 ? "" : "-6 ";
   const mark = packet.mark === 0 ? "" : ` mark ${packet.mark}`;
-  const from = device === undefined ? "" : ` from ${formatAddress(packet.source)} iif ${device}`;
+  const from = device === undefined
+    ? ""
+    : ` from ${formatAddress(packet.source)} iif ${shellWord(device)}`;
   const confirm = namespace.command(`ip ${dash}route get ${text}${from}${mark}`);
   const base = { namespace, confirm, ...(device === undefined ? {} : { device }) };
   if (found.found === "unknown") {
@@ -308,7 +311,9 @@ export function unroutable(
       evidence: [{ kind: rule ? "policy" : "route", text: found.text.replace(/^\w+ /, "") }],
       fix: `delete it, if ${text} is to be reached${
         // A device's name that a shell would act on is in no command.
-        PLAIN.test(found.text) ? `: ip ${dash}${found.text.replace(/^\w+/, "$& del")}` : ""}`,
+        PLAIN.test(found.text)
+          ? `: ${namespace.command(`ip ${dash}${found.text.replace(/^\w+/, "$& del")}`)}`
+          : ""}`,
     };
   }
   const tables = namespace.routes.tables(packet.destination.family).map(tableName);

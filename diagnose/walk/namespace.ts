@@ -6,6 +6,7 @@
 import { Netfilter } from "../netfilter/netfilter.ts";
 import { type Address, type Family, formatAddress, sameAddress } from "../packet/address.ts";
 import type { NamespaceSnapshot } from "../snapshot/format.ts";
+import { shellWord } from "./command.ts";
 import { attribute, type Device, type DeviceAddress, deviceOf } from "./device.ts";
 import { Routes } from "./routes.ts";
 import { defaultRules, type Rule, ruleOf } from "./rules.ts";
@@ -132,7 +133,8 @@ export class Namespace {
     if (owner.kind === "netns" && /^[\w.-]+$/.test(owner.name)) {
       return `ip netns exec ${owner.name} ${line}`;
     }
-    return pids[0] === undefined ? line : `nsenter -t ${pids[0]} -n ${line}`;
+    if (pids[0] !== undefined) return `nsenter -t ${pids[0]} -n ${line}`;
+    return owner.kind === "netns" ? `ip netns exec ${shellWord(owner.name)} ${line}` : line;
   }
 
   /** Why a part is absent; undefined if it is there. */

@@ -101,7 +101,7 @@ export function neighbours(
     confirm: namespace.command(`ip neighbour show ${text} dev ${shellWord(device.name)}`),
     ...(unknown
       ? { fix: "collect a snapshot of the node that has it, too" }
-      : { fix: `see that ${text} is there, or correct the route that names it` }),
+      : { fix: answers.fix ?? `see that ${text} is there, or correct the route that names it` }),
   };
   return [{ found: "nobody", cause, unknown }];
 }
@@ -123,6 +123,8 @@ interface Answers {
   /** The rule of a bridge of which it is not known what it does with the question. */
   readonly unsure?: Cause;
   readonly because?: string;
+  /** What would let the question come to somebody, if that is known. */
+  readonly fix?: string;
 }
 
 function ask(frames: Frames, place: Place, packet: Packet, hop: Address): Answers {
@@ -146,7 +148,8 @@ function ask(frames: Frames, place: Place, packet: Packet, hop: Address): Answer
   }
   const alone = reached.places.length === 0 && !reached.outside;
   const [refusal = alone ? reached.stopped[0] : undefined] = refusals;
-  const because = alone ? reached.lost[0] : reached.ruled;
+  const lost = alone ? reached.lost[0] : undefined;
+  const because = alone ? lost && whatElsewhere(lost, place) : reached.ruled;
   return {
     by,
     sender,
@@ -156,7 +159,13 @@ function ask(frames: Frames, place: Place, packet: Packet, hop: Address): Answer
     ...(because === undefined
       ? {}
       : { because: `nobody answers for ${formatAddress(hop)}: ${because}` }),
+    ...(lost?.fix === undefined ? {} : { fix: lost.fix }),
   };
+}
+
+/** What is wrong, and where, if that is not where the question comes from. */
+function whatElsewhere({ namespace, what }: Cause, from: Place): string {
+  return namespace === from.namespace ? what : `in ${namespace.label}, ${what}`;
 }
 
 /** All devices that a question reaches, through vxlan and between the nodes too. */
@@ -166,14 +175,14 @@ function everywhere(
   frame: Frame,
 ): {
   places: Place[];
-  lost: string[];
+  lost: Cause[];
   stopped: Cause[];
   unsure?: Cause;
   ruled?: string;
   outside: boolean;
 } {
   const places: Place[] = [];
-  const lost: string[] = [];
+  const lost: Cause[] = [];
   // By rules of a bridge, or by what befell the packets around it in tunnels.
   const stopped: Cause[] = [];
   let outside = false;
@@ -183,7 +192,7 @@ function everywhere(
   const open = [...arrivals];
   for (let each = open.pop(); each !== undefined; each = open.pop()) {
     if (each.at === "lost") {
-      lost.push(each.cause.what);
+      lost.push(each.cause);
       if (each.unknown === true) outside = true;
       if (each.cause.id === "netfilter-drop") {
         stopped.push(each.cause);
@@ -331,7 +340,7 @@ function silent(namespace: Place["namespace"], device: Device, hop: Address): Ca
       formatAddress(hop),
     evidence: [sysctl(namespace, path("arp_ignore")), sysctl(namespace, path("arp_filter"))],
     confirm: namespace.command(`sysctl ${shellWord(settingName(path("arp_ignore")))}`),
-    fix: `sysctl -w ${shellWord(settingName(path("arp_ignore")))}=0`,
+    fix: namespace.command(`sysctl -w ${shellWord(settingName(path("arp_ignore")))}=0`),
   };
 }
 

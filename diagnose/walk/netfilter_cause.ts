@@ -71,7 +71,7 @@ export function causeOf(
   }[verdict];
   const rule = by !== undefined && by.number > 0 ? `rule ${by.number} of ${place}` : place;
   const confirm = by === undefined ? undefined : commandFor(namespace, by, packet);
-  const fix = by === undefined ? undefined : fixFor(by, packet);
+  const fix = by === undefined ? undefined : fixFor(namespace, by, packet);
   return {
     id: verdict === "accept" ? "netfilter-unknown" : IDS[verdict],
     namespace,
@@ -101,12 +101,13 @@ function commandFor(namespace: Namespace, rule: RuleReference, packet: Packet): 
   return namespace.command(`nft -a list chain ${rule.family} ${shellWord(rule.table)} ${chain}`);
 }
 
-function fixFor(rule: RuleReference, packet: Packet): string | undefined {
+function fixFor(namespace: Namespace, rule: RuleReference, packet: Packet): string | undefined {
   const xtables = tool(rule, packet);
   const what = "if it is not meant to be stopped";
   const chain = shellWord(rule.chain);
   if (xtables !== undefined && rule.number > 0) {
-    return `${what}: ${xtables} -t ${shellWord(rule.table)} -D ${chain} ${rule.number}`;
+    const line = `${xtables} -t ${shellWord(rule.table)} -D ${chain} ${rule.number}`;
+    return `${what}: ${namespace.command(line)}`;
   }
   if (xtables !== undefined) return `${what}, accept it in ${rule.chain} before its policy`;
   return rule.engine === "ipvs" ? undefined : `${what}, change the chain ${rule.chain}`;

@@ -7,6 +7,7 @@
 import { inPrefix, parsePrefix } from "../packet/address.ts";
 import { type Packet, PROTOCOLS } from "../packet/packet.ts";
 import type { Filter } from "../snapshot/parts.ts";
+import { shellWord } from "./command.ts";
 import type { Namespace } from "./namespace.ts";
 import type { Place } from "./network.ts";
 import type { Cause, Evidence } from "./trail.ts";
@@ -181,7 +182,7 @@ function dropped({ namespace, device }: Place, direction: string, text: string):
     device: device.name,
     what: `the ${text} drops it`,
     evidence: evidence(text),
-    confirm: namespace.command(`tc -s filter show dev ${device.name} ${direction}`),
-    fix: `tc filter delete dev ${device.name} ${direction}`,
+    confirm: namespace.command(`tc -s filter show dev ${shellWord(device.name)} ${direction}`),
+    fix: namespace.command(`tc filter delete dev ${shellWord(device.name)} ${direction}`),
   };
 }

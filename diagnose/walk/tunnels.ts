@@ -132,10 +132,13 @@ function overWireguard(
       device: device.name,
       what,
       evidence: [{ kind: "device", text: deviceText(device) }],
-      confirm: own.command(`wg show ${device.name}`),
-      fix: peer === undefined
-        ? `wg set ${device.name} peer KEY allowed-ips ${to}`
-        : `wg set ${device.name} peer ${peer.key} endpoint ADDRESS:PORT`,
+      confirm: own.command(`wg show ${shellWord(device.name)}`),
+      fix: own.command(
+        `wg set ${shellWord(device.name)} peer ` +
+          (peer === undefined
+            ? `KEY allowed-ips ${to}`
+            : `${shellWord(peer.key)} endpoint ADDRESS:PORT`),
+      ),
     };
     return { cause, unknown: false };
   }
@@ -336,7 +339,9 @@ function noRemote({ namespace, device }: Place, frame: Frame) {
       text: `no entry for ${frame.destination} dev ${shellWord(device.name)}`,
     }],
     confirm: namespace.command(`bridge fdb show dev ${shellWord(device.name)}`),
-    fix: `bridge fdb append ${frame.destination} dev ${shellWord(device.name)} dst ADDRESS`,
+    fix: namespace.command(
+      `bridge fdb append ${frame.destination} dev ${shellWord(device.name)} dst ADDRESS`,
+    ),
   };
   return { cause, unknown: false };
 }

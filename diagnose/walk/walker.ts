@@ -311,7 +311,7 @@ export class Walker {
         what: 'the device "lo" is down, and so nothing gets from this namespace to itself',
         evidence: [{ kind: "device", text: `lo <${lo.link.flags.join(",")}>` }],
         confirm: namespace.command("ip link show dev lo"),
-        fix: "ip link set dev lo up",
+        fix: namespace.command("ip link set dev lo up"),
       });
     }
     const between = { in: "lo" };
@@ -364,7 +364,9 @@ export class Walker {
           confirm: namespace.command(
             `ip neighbour show ${formatAddress(nextHop)} dev ${shellWord(device.name)}`,
           ),
-          fix: `ip neighbour delete ${formatAddress(nextHop)} dev ${shellWord(device.name)}`,
+          fix: namespace.command(
+            `ip neighbour delete ${formatAddress(nextHop)} dev ${shellWord(device.name)}`,
+          ),
         });
       });
     });
