@@ -6,7 +6,7 @@
 import type { Endpoint, Event, Severity } from "../events/event.ts";
 import { shownPod } from "../events/text.ts";
 import { printable } from "../log.ts";
-import { type Colour, cut, paint, type Terminal } from "./terminal.ts";
+import { type Colour, paint, type Terminal, wrap } from "./terminal.ts";
 
 const COLOURS: Readonly<Record<Severity, Colour | undefined>> = {
   error: "red",
@@ -14,13 +14,13 @@ const COLOURS: Readonly<Record<Severity, Colour | undefined>> = {
   info: undefined,
 };
 
-/** From this width on, an event takes one line. */
+/** From this width on, an event takes one line, if it fits. */
 const WIDE = 140;
 const TYPE_WIDTH = 18;
 
 /**
  * An event as one line, or where the terminal is narrow as two or three: when and whose, then
- * between whom, and what.
+ * between whom, and what. Long names take more lines: who the other end is must not be cut away.
  *
  *     11-21 05:24:37.123  TCPRESET_NOSOCK     shop/cart-7f9c
  *       10.0.0.7:80 (shop/cart-7f9c) → 10.0.0.9:49152 (shop/till-0)
@@ -39,18 +39,18 @@ export function eventText(
   const pod = printable(podText(event)) + count;
   const [where, what] = [whereText(event), whatText(event)].map(printable);
   const both = [where, what].filter((part) => part !== "").join("  ");
-  if (columns === undefined || columns >= WIDE) {
-    const head = [...`${time}  ${type}  ${pod}  `].length;
-    const room = columns === undefined ? Infinity : columns - head;
-    return `${time}  ${shown}  ${pod}  ${cut(both, room)}\n`;
+  const fits = (text: string, room = columns ?? Infinity) => [...text].length <= room;
+  if (columns === undefined || columns >= WIDE && fits(`${time}  ${type}  ${pod}  ${both}`)) {
+    return `${time}  ${shown}  ${pod}  ${both}\n`;
   }
-  const room = columns - [...`${time}  ${type}  `].length;
-  const lines = [...both].length <= columns - 2 ? [both] : [where, what];
+  const beside = fits(`${time}  ${type}  ${pod}`);
+  const ends = fits(`  ${where}`) ? [where] : (where ?? "").split(/ (?=→ )/);
+  const lines = [...(beside ? [] : [pod]), ...(fits(`  ${both}`) ? [both] : [...ends, what])];
   return [
-    `${time}  ${shown}  ${cut(pod, room)}`,
-    ...lines.map((line) => `  ${cut(line ?? "", columns - 2)}`),
+    `${time}  ${shown}${beside ? `  ${pod}` : ""}`,
+    ...lines.map((line) => `  ${wrap(line ?? "", columns - 2, "    ")}`),
   ]
-    .map((line) => `${line}\n`).join("");
+    .map((line) => `${line.trimEnd()}\n`).join("");
 }
 
 function podText(event: Event): string {
