@@ -54,10 +54,25 @@ function settle(command: Command, terminal: Terminal): void {
       getOutHasColors: () => terminal.colour,
       getErrHasColors: () => false,
     });
+  command.hook("preAction", (_, action) => refuseEmpty(action));
   if (command.commands.length === 0) {
     command.showHelpAfterError(`Run '${fullName(command)} --help' for what it takes.`);
   }
   for (const each of command.commands) settle(each, terminal);
+}
+
+/**
+ * `--pod "$POD"` of a script in which POD is not set would ask about every pod, and a node would go
+ * by no name.
+ */
+function refuseEmpty(command: Command): void {
+  for (const option of command.options) {
+    const name = option.attributeName();
+    if (option.hidden || command.getOptionValueSource(name) !== "cli") continue;
+    const value: unknown = command.getOptionValue(name);
+    if (value !== "" && !(Array.isArray(value) && value.includes(""))) continue;
+    command.error(`error: option '${option.flags}' argument '' is invalid. It must not be empty`);
+  }
 }
 
 function fullName(command: Command): string {

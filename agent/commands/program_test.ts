@@ -80,6 +80,24 @@ Deno.test("a wrong value is misuse, and says what is allowed", async () => {
   }
 });
 
+Deno.test("an option that a script left empty is misuse, and asks about nothing", async () => {
+  const cases: readonly (readonly string[])[] = [
+    ["events", "--pod", ""],
+    ["events", "--type", "PACKETLOSS", "--type", ""],
+    ["events", "--since="],
+    ["top", "--pod", ""],
+    ["collect", "--netns", ""],
+    ["diagnose", "--src", ""],
+    ["agent", "--node-name", ""],
+    ["doctor", "--config", ""],
+  ];
+  for (const args of cases) {
+    const { code, out, err } = await run("podskoop", ...args);
+    assert.deepEqual([code, out], [2, ""], args.join(" "));
+    assert.match(err, /^error: option '.+' argument '' is invalid\. It must not be empty\n/);
+  }
+});
+
 Deno.test("no agent is a failure with one line that says what to do", async () => {
   for (const command of ["events", "top", "status"]) {
     const { code, err } = await run("podskoop", command, "--agent", "unix:/nowhere/x.sock");
