@@ -202,7 +202,11 @@ export class AgentClient implements Disposable {
           this.#token === undefined ? `${words} (--token-file FILE sends one)` : words,
         );
       case 404:
-        return new Failure(`${words}: is it a podskoop of another version?`);
+        return new Failure(
+          said.endsWith("there is no such path") || errorOf(text) === undefined
+            ? `${words}: is it a podskoop of another version?`
+            : words,
+        );
       default:
         return new Failure(words);
     }

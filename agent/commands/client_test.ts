@@ -65,7 +65,8 @@ Deno.test("no agent, and one that is gone, are told apart, with how to start one
 
 Deno.test("a refusal is told in the agent's words; what was asked wrong is misuse", async () => {
   let status = 401;
-  await using agent = serveUnix(() => Response.json({ error: "Cannot GET it" }, { status }));
+  let words = "Cannot GET it";
+  await using agent = serveUnix(() => Response.json({ error: words }, { status }));
   const options = { agent: { unix: agent.path } };
   const unknown = await failure(options);
   assert.match(unknown.message, /refuses: Cannot GET it \(--token-file FILE sends one\)$/);
@@ -73,7 +74,10 @@ Deno.test("a refusal is told in the agent's words; what was asked wrong is misus
   status = 400;
   assert.equal((await failure(options)).exitCode, 2);
   status = 404;
-  assert.match((await failure(options)).message, /another version/);
+  assert.match((await failure(options)).message, /refuses: Cannot GET it$/);
+  words = 'Cannot find "/x": there is no such path';
+  assert.match((await failure(options)).message, /no such path: is it a podskoop of another ver/);
+  words = "Cannot GET it";
   status = 503;
   assert.match((await failure(options)).message, /refuses: Cannot GET it$/);
 });
