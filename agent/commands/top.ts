@@ -4,6 +4,7 @@
  * @module
  */
 import { Command, InvalidArgumentError, Option } from "commander";
+import { printable } from "../log.ts";
 import { jsonText } from "../routes/answer.ts";
 import { AgentClient, type ClientOptions, withClientOptions } from "./client.ts";
 import { withExamples } from "./program.ts";
@@ -72,6 +73,9 @@ export async function top(options: TopOptions, terminal: Terminal): Promise<void
     const shown = sorted(found, options.sort, options.pod);
     if (options.json === true) terminal.out(`${jsonText(shown.map(rounded), 2)}\n`);
     else terminal.out(figureTable(shown, options.sort, terminal));
+    if (shown.length === 0 && options.pod !== undefined) {
+      terminal.err(printable(`No pod of this node is called "${options.pod}"`) + "\n");
+    }
     return;
   }
   await live(client, options, terminal);

@@ -152,4 +152,10 @@ Deno.test("one table is printed where nobody looks, and JSON on request", async 
   assert.equal(only.pod, "cart");
   assert.equal("slow" in only, false);
   assert(only.rx > 1e6 && only.rx < 6e6, only.rx);
+  assert.equal(json.stderr, "");
+  const nobody = new FakeTerminal();
+  await top({ ...options, json: true, pod: "shop/\x1bcrat" }, nobody);
+  assert.equal(nobody.stdout, "[]\n");
+  assert.match(nobody.stderr, /^No pod of this node is called "shop\/.crat"\n$/);
+  assert(!nobody.stderr.includes("\x1b"));
 });
