@@ -43,15 +43,15 @@ export function collectCommand(terminal: Terminal): Command {
         "-o, --output <file>",
         "a .json, .json.gz or .json.zst; without it, JSON to standard output",
       )
-      .option("--pod <pod>", "only this pod, NAMESPACE/NAME; can be repeated", listed, [])
+      .option("--pod <pod>", "only this pod, NAMESPACE/NAME; can be repeated", listed)
       .option(
         "--netns <netns>",
         "only this one: host, a name, an inode number or a path; can be repeated",
         listed,
-        [],
       )
       .option("--local", "ask no agent, even if one runs"),
-  ).action(async (options: CollectOptions) => {
+  ).action(async (given: Partial<CollectOptions> & ClientOptions) => {
+    const options: CollectOptions = { pod: [], netns: [], ...given };
     const { output } = options;
     const packing = output === undefined ? "json" : usable(() => packingOf(output));
     const explicit = command.getOptionValueSource("agent") === "cli";
@@ -67,7 +67,7 @@ export function collectCommand(terminal: Terminal): Command {
   );
 }
 
-function listed(value: string, before: readonly string[]): readonly string[] {
+function listed(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }
 

@@ -95,11 +95,12 @@ export function diagnoseCommand(terminal: Terminal): Command {
         .description("where a packet goes and what stops it; 0 reachable, 2 blocked, 3 unknown"),
     )
       .option("--matrix <file>", "many pairs, one a line: SOURCE DESTINATION PORT [PROTOCOL]")
-      .option("--snapshot <file>", "a node's snapshot instead of this one; repeatable", listed, [])
+      .option("--snapshot <file>", "a node's snapshot instead of this one; repeatable", listed)
       .option("--verify", "send the real packet, too, and say what came of it")
       .option("--local", "ask no agent, even if one runs"),
     agents,
-  ).action(async (options: DiagnoseOptions) => {
+  ).action(async (given: Omit<DiagnoseOptions, "snapshot"> & Partial<DiagnoseOptions>) => {
+    const options: DiagnoseOptions = { snapshot: [], ...given };
     if (options.forAgent === true) return await diagnoseForAgent(terminal);
     await runDiagnosis({ ...options, agents }, agents.length > 0, terminal);
   });

@@ -34,6 +34,8 @@ interface OldOptions {
   readonly kubeConfig?: string;
 }
 
+type Given = Omit<DiagnoseOptions, "snapshot"> & Partial<DiagnoseOptions> & OldOptions;
+
 /** `skoop`: `podskoop diagnose` under its predecessor's name. */
 export function skoopProgram(terminal: Terminal): Command {
   const command: Command = withClientOptions(
@@ -41,10 +43,11 @@ export function skoopProgram(terminal: Terminal): Command {
       new Command("skoop")
         .description("podskoop diagnose under its predecessor's name"),
     )
-      .option("--snapshot <file>", "a node's snapshot; repeatable", (value, before: string[]) => [
-        ...before,
-        value,
-      ], []),
+      .option(
+        "--snapshot <file>",
+        "a node's snapshot; repeatable",
+        (value, before: readonly string[] = []) => [...before, value],
+      ),
   );
   const flags = [
     ...NEEDLESS.map((flag) => new Option(`${flag} <value>`)),
@@ -53,7 +56,8 @@ export function skoopProgram(terminal: Terminal): Command {
   for (const flag of flags) command.addOption(flag.hideHelp());
   command.addOption(new Option("--kube-config <file>").hideHelp());
   command.version(`podskoop ${version}`, "--version", "which podskoop this is");
-  return command.action(async (options: DiagnoseOptions & OldOptions) => {
+  return command.action(async (given: Given) => {
+    const options: DiagnoseOptions & OldOptions = { snapshot: [], ...given };
     for (const flag of flags) {
       if (command.getOptionValueSource(flag.attributeName()) !== "cli") continue;
       terminal.err(`skoop: ${flag.long} is no longer needed: the walk sees what is there\n`);
