@@ -10,6 +10,7 @@
  * @module
  */
 import { createHash, timingSafeEqual } from "node:crypto";
+import { readBoundedTextSync } from "./bounded_file.ts";
 import { log } from "./log.ts";
 import type { Reviews } from "./reviews.ts";
 
@@ -259,7 +260,9 @@ export class TokenFile {
     this.#stamp = stampOf(this.#path);
     try {
       info = Deno.statSync(this.#path);
-      if (info.size <= TOKEN_FILE_BYTES_MAX) text = Deno.readTextFileSync(this.#path);
+      if (info.size <= TOKEN_FILE_BYTES_MAX) {
+        text = readBoundedTextSync(this.#path, TOKEN_FILE_BYTES_MAX);
+      }
     } catch (error) {
       throw new Error(`${act}: ${error instanceof Error ? error.message : error}`, {
         cause: error,

@@ -5,6 +5,7 @@
  */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import * as v from "valibot";
+import { readBoundedTextSync } from "../bounded_file.ts";
 import { defaultConfig } from "../config/defaults.ts";
 import { Failure } from "./terminal.ts";
 
@@ -14,6 +15,8 @@ export const DEFAULT_SOCKET = defaultConfig([]).socket;
 /** An answer that is not a stream is there within this time. */
 const ANSWER_MILLISECONDS_MAX = 15_000;
 const SECRET_BYTES_MAX = 64 * 1024;
+/** A system's whole bundle has less than 1 MiB. */
+const AUTHORITIES_BYTES_MAX = 16 * 1024 * 1024;
 
 /** What the command line says of the agent to ask. */
 export interface ClientOptions {
@@ -228,11 +231,7 @@ export function readToken(path: string): string {
 function readSecret(what: string, path: string): string {
   let text: string;
   try {
-    const { size } = Deno.statSync(path);
-    if (size > SECRET_BYTES_MAX && what === "token") {
-      throw new Error(`It has ${size} bytes, and ${SECRET_BYTES_MAX} is the most`);
-    }
-    text = Deno.readTextFileSync(path);
+    text = readBoundedTextSync(path, what === "token" ? SECRET_BYTES_MAX : AUTHORITIES_BYTES_MAX);
   } catch (error) {
     throw new Failure(`Cannot read the ${what} file "${path}": ${messageOf(error)}`);
   }

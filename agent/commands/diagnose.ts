@@ -28,6 +28,7 @@ import { printable } from "../log.ts";
 import { jsonText } from "../routes/answer.ts";
 import { type AgentAddress, type ClientOptions, withClientOptions } from "./client.ts";
 import { snapshot } from "./collect.ts";
+import { readBoundedText } from "../bounded_file.ts";
 import { parseListen } from "./agent.ts";
 import { diagnoseForAgent } from "./diagnose_for_agent.ts";
 import { cloudOf } from "./diagnose_facts.ts";
@@ -49,9 +50,9 @@ import { Failure, type Terminal } from "./terminal.ts";
 
 const PORT_MAX = 65_535;
 const MARK_MAX = 0xffffffff;
-/** Pairs of one matrix, and characters of its file. */
+/** Pairs of one matrix, and bytes of its file. */
 const PAIRS_MAX = 10_000;
-const MATRIX_CHARACTERS_MAX = 4 * 1024 * 1024;
+const MATRIX_BYTES_MAX = 4 * 1024 * 1024;
 
 const PROTOCOLS: readonly Question["protocol"][] = ["tcp", "udp", "icmp"];
 
@@ -321,13 +322,10 @@ async function pairsOf(
 async function matrixLines(path: string): Promise<readonly (readonly [string, number])[]> {
   let text: string;
   try {
-    text = await Deno.readTextFile(path);
+    text = await readBoundedText(path, MATRIX_BYTES_MAX);
   } catch (error) {
     const because = error instanceof Error ? error.message : String(error);
     throw new Failure(`Cannot read the matrix "${path}": ${because}`);
-  }
-  if (text.length > MATRIX_CHARACTERS_MAX) {
-    throw new Failure(`Cannot read the matrix "${path}": it has more than 4 MiB`, 2);
   }
   const lines = text.split("\n").map((line, index) => [line.trim(), index + 1] as const)
     .filter(([line]) => line !== "" && !line.startsWith("#"));

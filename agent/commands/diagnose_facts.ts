@@ -6,20 +6,17 @@
 import { parse, YAMLError } from "yaml";
 import { Cloud } from "../../diagnose/cloud/cloud.ts";
 import { readFacts } from "../../diagnose/cloud/facts.ts";
+import { readBoundedText } from "../bounded_file.ts";
 import { Failure } from "./terminal.ts";
 
-/** Characters of the file. */
-const FACTS_CHARACTERS_MAX = 16 * 1024 * 1024;
+/** Bytes of the file. */
+const FACTS_BYTES_MAX = 16 * 1024 * 1024;
 
 /** The cloud that a file tells of; undefined where none is named. */
 export async function cloudOf(path: string | undefined): Promise<Cloud | undefined> {
   if (path === undefined) return undefined;
   try {
-    const text = await Deno.readTextFile(path);
-    if (text.length > FACTS_CHARACTERS_MAX) {
-      throw new RangeError(`The file has more than ${FACTS_CHARACTERS_MAX} characters`);
-    }
-    return new Cloud(readFacts(valueOf(text)));
+    return new Cloud(readFacts(valueOf(await readBoundedText(path, FACTS_BYTES_MAX))));
   } catch (error) {
     const because = error instanceof Error ? error.message : String(error);
     throw new Failure(`Cannot use the facts "${path}": ${because}`);

@@ -21,6 +21,7 @@ import {
 } from "../../diagnose/walk/diagnosis.ts";
 import type { Namespace } from "../../diagnose/walk/namespace.ts";
 import type { Network } from "../../diagnose/walk/network.ts";
+import { readBoundedText } from "../bounded_file.ts";
 import { findApiServer } from "../kubernetes/api_server.ts";
 import { ApiClient } from "../kubernetes/client.ts";
 import { Failure, type Terminal } from "./terminal.ts";
@@ -85,11 +86,7 @@ export async function clusterOf(
 
 async function objectsIn(path: string) {
   try {
-    const { size } = await Deno.stat(path);
-    if (size > OBJECTS_BYTES_MAX) {
-      throw new RangeError(`The file has more than ${OBJECTS_BYTES_MAX} bytes`);
-    }
-    return readObjects(await Deno.readTextFile(path));
+    return readObjects(await readBoundedText(path, OBJECTS_BYTES_MAX));
   } catch (error) {
     const because = error instanceof Error ? error.message : String(error);
     throw new Failure(`Cannot read the objects "${path}": ${because}`);

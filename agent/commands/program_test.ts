@@ -98,6 +98,25 @@ Deno.test("an option that a script left empty is misuse, and asks about nothing"
   }
 });
 
+Deno.test("a file without an end is refused, whatever it is for", async () => {
+  const way = ["-s", "127.0.0.1", "-d", "127.0.0.1", "-p", "1"];
+  const none = ["--agent", "http://127.0.0.1:9"];
+  const cases: readonly (readonly string[])[] = [
+    ["diagnose", ...way, "--snapshot", "/dev/zero"],
+    ["diagnose", ...way, "--facts", "/dev/zero", "--local"],
+    ["diagnose", ...way, "--kubeconfig", "/dev/zero"],
+    ["diagnose", "--matrix", "/dev/zero"],
+    ["events", ...none, "--token-file", "/dev/zero"],
+    ["events", ...none, "--ca-file", "/dev/zero"],
+    ["doctor", "--config", "/dev/zero"],
+  ];
+  for (const args of cases) {
+    const { code, out, err } = await run("podskoop", ...args);
+    assert.equal(code, 1, args.join(" "));
+    assert.match(out + err, /"\/dev\/zero": It has\s+more than \d+ bytes/, args.join(" "));
+  }
+});
+
 Deno.test("no agent is a failure with one line that says what to do", async () => {
   for (const command of ["events", "top", "status"]) {
     const { code, err } = await run("podskoop", command, "--agent", "unix:/nowhere/x.sock");

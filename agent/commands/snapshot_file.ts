@@ -13,6 +13,7 @@ import {
   type Snapshot,
   SNAPSHOT_BYTES_MAX,
 } from "../../diagnose/snapshot/format.ts";
+import { readBounded } from "../bounded_file.ts";
 import { kill } from "../own_process.ts";
 import { Failure } from "./terminal.ts";
 
@@ -31,7 +32,7 @@ const SAID_CHARACTERS_MAX = 500;
 export async function readSnapshotFile(path: string): Promise<Snapshot> {
   let bytes: Uint8Array<ArrayBuffer>;
   try {
-    bytes = await Deno.readFile(path);
+    bytes = await readBounded(path, SNAPSHOT_BYTES_MAX);
   } catch (error) {
     const because = error instanceof Error ? error.message : String(error);
     throw new Failure(`Cannot read the snapshot "${path}": ${because}`);

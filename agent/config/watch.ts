@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { readBounded } from "../bounded_file.ts";
 import { TEXT_MAX } from "./document.ts";
 
 /** What to do with what is seen. */
@@ -161,5 +162,5 @@ export async function readText(path: string): Promise<string> {
   const { size, isDirectory } = await Deno.stat(path);
   if (isDirectory) throw new Error(`${JSON.stringify(path)} is a folder`);
   if (size > TEXT_MAX) throw new Error(`It has ${size} bytes, and ${TEXT_MAX} is the most`);
-  return new TextDecoder("utf-8", { fatal: true }).decode(await Deno.readFile(path));
+  return new TextDecoder("utf-8", { fatal: true }).decode(await readBounded(path, TEXT_MAX));
 }

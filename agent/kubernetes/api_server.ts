@@ -12,8 +12,12 @@
 import { dirname, resolve } from "node:path";
 import * as v from "valibot";
 import { parse } from "yaml";
+import { readBoundedText } from "../bounded_file.ts";
 import { inClusterApi } from "../reviews.ts";
 import { mistakeOf } from "../shape_mistake.ts";
+
+/** Of a kubeconfig, a token, a certificate. */
+const FILE_BYTES_MAX = 16 * 1024 * 1024;
 
 /** A text that is at hand, or the file that has it now. */
 export type Secret = { readonly text: string } | { readonly file: string };
@@ -177,7 +181,7 @@ export async function findApiServer(kubeconfig?: string): Promise<ApiServer | un
   }
   let content: string;
   try {
-    content = await Deno.readTextFile(kubeconfig);
+    content = await readBoundedText(kubeconfig, FILE_BYTES_MAX);
   } catch (error) {
     const because = error instanceof Error ? error.message : String(error);
     throw new Error(`Cannot read the kubeconfig "${kubeconfig}": ${because}`, { cause: error });
@@ -189,7 +193,7 @@ export async function findApiServer(kubeconfig?: string): Promise<ApiServer | un
 export async function secretText(secret: Secret, what: string): Promise<string> {
   if ("text" in secret) return secret.text;
   try {
-    return await Deno.readTextFile(secret.file);
+    return await readBoundedText(secret.file, FILE_BYTES_MAX);
   } catch (error) {
     const because = error instanceof Error ? error.message : String(error);
     throw new Error(`Cannot read the ${what} "${secret.file}": ${because}`, { cause: error });
