@@ -11,12 +11,14 @@ const OWN_WORDS = "Invalid ";
 
 /** The first issue as a part of a sentence: where it is, and what would be right. */
 export function mistakeOf(issue: v.BaseIssue<unknown>): string {
-  return `at "${v.getDotPath(issue) ?? ""}": ${wordsOf(issue)}`;
+  const path = v.getDotPath(issue);
+  return `${path === null ? "at its top" : `at "${path}"`}: ${wordsOf(issue)}`;
 }
 
 function wordsOf({ expected, received, message, type }: v.BaseIssue<unknown>): string {
   if (!message.startsWith(OWN_WORDS)) return message;
   if (expected === "never") return "there is no such key";
   if (received === "undefined") return "it is missing";
-  return expected === null ? `it is no valid ${type}` : `it must be ${expected}`;
+  if (expected === null) return `it is no valid ${type}`;
+  return `it must be ${expected.replaceAll(/\bObject\b/g, "a mapping")}`;
 }

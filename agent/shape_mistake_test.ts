@@ -19,7 +19,7 @@ Deno.test("mistakeOf() says where and what would be right, and never the value",
       [{ name: "a", port: 79.19 }, 'at "port": it is no valid integer'],
       [{ name: "a", kind: "7919" }, 'at "kind": it must be ("tcp" | "udp")'],
       [{ name: "a", range: "7919" }, 'at "range": it is no range like 80-90'],
-      ["7919", 'at "": it must be Object'],
+      ["7919", "at its top: it must be a mapping"],
     ] as const
   ) {
     const parsed = v.safeParse(shape, given);

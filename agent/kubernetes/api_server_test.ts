@@ -52,7 +52,7 @@ Deno.test("a kubeconfig that cannot be used is refused with what is wrong", () =
   for (
     const [text, why] of [
       ["a: [", /: Flow sequence/],
-      ["7", /at "": it must be Object$/],
+      ["7", /at its top: it must be a mapping$/],
       ["current-context: x", /no context called "x"/],
       ["contexts: 7", /at "contexts": it must be .*Array/],
       [kubeconfig(secure).replace("name: k,", "name: z,"), /no cluster called "k"/],

@@ -105,7 +105,7 @@ Deno.test("what is no question is 400, what cannot be answered 422", async () =>
     [{ ...QUESTION, colour: "red" }, /at "colour": /],
     [{ destination: "a" }, /at "source": /],
     [{ ...QUESTION, protocol: "sctp" }, /at "protocol": /],
-    [7, /at "": /],
+    [7, /at its top: /],
   ];
   for (const [sent, expected] of cases) {
     const response = await post(sent);
