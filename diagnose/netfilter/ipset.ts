@@ -66,22 +66,25 @@ export class Ipsets {
 
   /** Whether a set has the packet, as `--match-set` asks. */
   has(name: string, directions: Directions, moment: Moment, nomatch = false): Truth {
-    const found = this.find(name, directions, moment, 0);
+    const found = this.find(name, directions, moment, 0, nomatch);
     if (found === undefined) return false;
-    if (!("nomatch" in found)) return found;
-    return found.nomatch === nomatch;
+    return "nomatch" in found ? true : found;
   }
 
-  /** The packet's entry; undefined if there is none. */
+  /**
+   * The packet's entry; undefined if there is none. Sets of networks may have some that are none,
+   * and those alone are asked for by `nomatch`, which means nothing to other sets.
+   */
   find(
     name: string,
     directions: Directions,
     moment: Moment,
     depth = 0,
+    nomatch = false,
   ): Entry | Extract<Truth, object> | undefined {
     const set = this.#set(name);
     if (typeof set === "string") return unknown(set);
-    if (set.kinds[0] === "set") return this.#member(set, directions, moment, depth);
+    if (set.kinds[0] === "set") return this.#member(set, directions, moment, depth, nomatch);
     if (set.family !== undefined && set.family !== moment.packet.source.family) return undefined;
     if (directions.length < set.kinds.length) return undefined;
     const parts: (Part | undefined)[] = set.kinds.map((kind, at) =>
@@ -96,7 +99,9 @@ export class Ipsets {
         continue;
       }
       const entry = set.entries.get(keys.join(","));
-      if (entry !== undefined) return entry;
+      if (entry !== undefined) {
+        return entry.nomatch === (nomatch && set.kinds.includes("net")) ? entry : undefined;
+      }
     }
     const because = set.entries.size > 0 ? unsure ?? set.damage : set.damage;
     return because === undefined ? undefined : unknown(because);
@@ -107,16 +112,17 @@ export class Ipsets {
     directions: Directions,
     moment: Moment,
     depth: number,
+    nomatch: boolean,
   ): Entry | Extract<Truth, object> | undefined {
     if (depth >= NESTED_MAX) return unknown("sets are in each other");
     let doubt: Extract<Truth, object> | undefined = damage === undefined
       ? undefined
       : unknown(damage);
     for (const member of members) {
-      const found = this.find(member, directions, moment, depth + 1);
+      const found = this.find(member, directions, moment, depth + 1, nomatch);
       if (found === undefined) continue;
-      if (!("nomatch" in found)) doubt ??= found;
-      else if (!found.nomatch) return found;
+      if ("nomatch" in found) return found;
+      doubt ??= found;
     }
     return doubt;
   }
@@ -189,12 +195,10 @@ function addressKey({ family, bits }: Address, length: number): string {
 
 function portKey(packet: Packet, source: boolean, alone: boolean): string | undefined {
   const { protocol } = packet;
-  const ported: readonly number[] = [
-    PROTOCOLS.tcp,
-    PROTOCOLS.udp,
-    PROTOCOLS.sctp,
-    PROTOCOLS.udplite,
-  ];
+  // Sets of ports alone know no others (`ip_set_get_ip_port`).
+  const ported: readonly number[] = alone
+    ? [PROTOCOLS.tcp, PROTOCOLS.udp]
+    : [PROTOCOLS.tcp, PROTOCOLS.udp, PROTOCOLS.sctp, PROTOCOLS.udplite];
   if (ported.includes(protocol)) {
     const port = source ? packet.sourcePort : packet.destinationPort;
     if (port === undefined) return "?";

@@ -68,6 +68,25 @@ for (const [type, elements, directions, packet, expected] of CASES) {
   });
 }
 
+Deno.test("Ipsets asks for what is no member only of sets that may have some", () => {
+  const net = ["create s hash:net family inet", "add s 10.0.0.0/8"].join("\n");
+  assert.equal(has(net, "dst", PACKET, true), false);
+  assert.equal(has(`${net}\nadd s 10.0.1.3/32 nomatch`, "dst", PACKET, true), true);
+  const ip = ["create s hash:ip family inet", "add s 10.0.1.3"].join("\n");
+  assert.equal(has(ip, "dst", PACKET, true), true);
+  const list = `${ip.replaceAll(" s ", " a ")}\ncreate s list:set\nadd s a`;
+  assert.equal(has(list, "dst", PACKET, true), true);
+});
+
+Deno.test("Ipsets has ports of TCP and UDP alone where it has no address", () => {
+  const ports = "create s bitmap:port range 0-65535\nadd s 80";
+  const sctp = packetOf("10.0.0.2", "10.0.1.3", 80, { protocol: 132 });
+  assert.equal(has(ports, "dst", PACKET), true);
+  assert.equal(has(ports, "dst", sctp), false);
+  const both = "create s hash:ip,port family inet\nadd s 10.0.1.3,sctp:80";
+  assert.equal(has(both, "dst,dst", sctp), true);
+});
+
 Deno.test("Ipsets asks the members of a list", () => {
   const text = "create a hash:ip family inet\nadd a 10.0.1.3\ncreate s list:set size 8\nadd s a";
   assert.equal(has(text, "dst", PACKET), true);

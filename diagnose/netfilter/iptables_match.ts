@@ -11,6 +11,7 @@ import type { Module, Option } from "./iptables_text.ts";
 import { conntrackModule, hasConnection, stateModule } from "./iptables_conntrack.ts";
 import { timeModule } from "./iptables_time.ts";
 import { u32Module } from "./iptables_u32.ts";
+import { packetType } from "./packet_type.ts";
 import { hasPorts, parsePorts, portIn } from "./ports.ts";
 import { protocolOf } from "./protocols.ts";
 import type { Moment } from "./rules.ts";
@@ -309,14 +310,6 @@ function groupNumber(text: string): string {
   return text === "default" ? "0x0" : text;
 }
 
-const PACKET_TYPES = (wanted: string): Check => ({ packet, around }) => {
-  const { bits, family } = packet.destination;
-  const multicast = family === 6 ? bits >> 120n === 0xffn : bits >> 28n === 0xen;
-  if (multicast) return wanted === "multicast";
-  const type = around.addressType(packet.destination);
-  return wanted === (type === "broadcast" ? "broadcast" : "unicast");
-};
-
 /** Only frames of Ethernet have one; of others neither it nor its negation holds. */
 function hardwareAddress(options: readonly Option[]): readonly (Check | undefined)[] {
   return options.map(({ name, negated, values: [text = ""] }) => {
@@ -345,7 +338,7 @@ function socket(options: readonly Option[]): readonly (Check | undefined)[] {
   }];
 }
 
-/** A text that headers alone can hardly have. */
+/** A text that headers alone can hardly have: they are no letters. */
 const CERTAIN_BYTES = 4;
 
 /** What a packet carries is not known; a handshake's packets carry nothing. */
@@ -356,7 +349,7 @@ function text(options: readonly Option[]): readonly (Check | undefined)[] {
     return [undefined];
   }
   const [pattern = ""] = searched.values;
-  const bytes = searched.name === "--string" ? pattern.length : hexBytes(pattern);
+  const bytes = searched.name === "--string" ? pattern.length : letters(pattern);
   return [
     ({ packet: { protocol, tcpFlags = TCP_FLAGS.psh } }) =>
       protocol === PROTOCOLS.tcp && (tcpFlags & TCP_FLAGS.psh) === 0 && bytes >= CERTAIN_BYTES
@@ -365,11 +358,10 @@ function text(options: readonly Option[]): readonly (Check | undefined)[] {
   ];
 }
 
-/** Of `|0d 0a|abc`, where bytes are between bars. */
-function hexBytes(pattern: string): number {
-  return pattern.split("|").reduce(
-    (sum, part, at) => sum + (at % 2 === 0 ? part.length : part.replaceAll(" ", "").length / 2),
-    0,
+/** The letters of `|0d 0a|abc`, where bytes are between bars: a SYN has four of zero. */
+function letters(pattern: string): number {
+  return Math.max(
+    ...pattern.split("|").filter((_, at) => at % 2 === 0).map(({ length }) => length),
   );
 }
 
@@ -501,7 +493,9 @@ const MATCHERS: Readonly<Record<string, Matcher>> = {
   ecn: each({
     "--ecn-ip-ect": ({ values: [text] }) => ({ packet }) => (packet.tos & 3) === Number(text),
   }),
-  pkttype: each({ "--pkt-type": ({ values: [text = ""] }) => PACKET_TYPES(text) }),
+  pkttype: each({
+    "--pkt-type": ({ values: [text = ""] }) => (moment) => packetType(moment) === text,
+  }),
   devgroup: each({ "--src-group": groupOf("inDevice"), "--dst-group": groupOf("outDevice") }),
   socket,
   time: timeModule,

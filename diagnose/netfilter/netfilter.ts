@@ -85,7 +85,8 @@ export class Netfilter {
     const damage = this.#damage(family);
     const rest = { packet, trace: [], assumptions: [] };
     if (damage !== undefined) return [{ verdict: "unknown", because: damage, ...rest }];
-    const evaluation = new Evaluation(hook, around);
+    const own = layer === "bridge" ? { ...around, ofFrame: true } as const : around;
+    const evaluation = new Evaluation(hook, own);
     const device = hook === "egress" ? around.outDevice : around.inDevice;
     const stations = this.#stationsOf(hook, family, layer, device);
     const begins = hook === "prerouting" && around.inDevice !== "lo" || hook === "output" ||

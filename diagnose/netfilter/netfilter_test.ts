@@ -501,7 +501,7 @@ const MATCHES: readonly (readonly [string, boolean])[] = [
   ['-m comment --comment "a -j ACCEPT"', true],
   ['-m string --string "abcd" --algo bm', false],
   ['-m string ! --string "abcd" --algo bm', true],
-  ['-m string --hex-string "|00 01|ab" --algo kmp --from 0', false],
+  ['-m string --hex-string "|00 01|abcd" --algo kmp --from 0', false],
   ["-m helper --helper ftp", false],
   ["-m helper ! --helper ftp", true],
   ["-m cgroup --path system.slice", false],
@@ -525,6 +525,7 @@ const MATCHES: readonly (readonly [string, boolean])[] = [
 /** What depends on what no snapshot has. */
 const DOUBTS: readonly (readonly [rule: string, because: RegExp])[] = [
   ['-m string --string "abc" --algo bm', /^what the packet carries is not known/],
+  ['-m string --hex-string "|00000000|" --algo bm', /^what the packet carries is not known/],
   ['-m u32 --u32 "0x4&0x4000=0x4000"', /^not all bytes of the packet are known/],
   ["-m time --kerneltz --timestart 07:00", /^the match "time" is not known/],
   ["-m bpf --bytecode 1,6_0_0_1", /^the match "bpf" is not known/],

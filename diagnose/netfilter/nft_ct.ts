@@ -19,19 +19,23 @@ export function connectionKey(
   if (name === "state") return { type: "state", see: state };
   const [type, ask] = (directed ? directedKey(name, dir) : undefined) ?? KEYS[name] ?? [];
   if (type === undefined || ask === undefined) return undefined;
-  return {
-    type,
-    see({ packet, tracked }) {
-      if (!tracked && packet.connection.template !== undefined) {
-        return unsure("what a connection that is only to be has is not known");
-      }
-      const connection = trackedOf(packet, tracked);
-      return connection === undefined ? BREAK : ask(connection);
-    },
-  };
+  return { type, see: (moment) => askedOf(moment, ask) };
 }
 
-function state({ packet, tracked }: Moment): Seen {
+function askedOf({ packet, tracked, around }: Moment, ask: Ask): Seen {
+  if (around.ofFrame) return OF_FRAME;
+  if (!tracked && packet.connection.template !== undefined) {
+    return unsure("what a connection that is only to be has is not known");
+  }
+  const connection = trackedOf(packet, tracked);
+  return connection === undefined ? BREAK : ask(connection);
+}
+
+/** A bridge follows connections by a module of its own (`nf_conntrack_bridge.c`). */
+const OF_FRAME = unsure("what a bridge knows of connections is not known");
+
+function state({ packet, tracked, around }: Moment): Seen {
+  if (around.ofFrame) return OF_FRAME;
   const known = seenOf(packet, tracked);
   const name = known?.state ?? (packet.connection.state === "untracked" ? "untracked" : "invalid");
   return one(symbolOf("state", name));
@@ -46,7 +50,8 @@ const NOT_KNOWN: readonly [ValueType, Ask] = [
 
 const KEYS: Readonly<Record<string, readonly [ValueType, Ask]>> = {
   direction: ["direction", ({ direction }) => one(direction === "original" ? 0 : 1)],
-  status: ["status", (connection) => one(statusOf(connection))],
+  // All of it: there are bits of the kernel's own, such as of NAT that has been decided.
+  status: ["status", () => unsure("all of the connection's status is not known")],
   mark: ["number", ({ mark }) => one(mark)],
   zone: ["number", ({ zone }) => one(zone)],
   l3proto: ["family", ({ original }) => one(original.source.family === 4 ? 2 : 10)],
@@ -59,6 +64,22 @@ const KEYS: Readonly<Record<string, readonly [ValueType, Ask]>> = {
   avgpkt: NOT_KNOWN,
   id: NOT_KNOWN,
 };
+
+/** Bits of `enum ip_conntrack_status` that are known, of one that goes on but for the third. */
+const STATUS_KNOWN = 0x3fn;
+const ASSURED = 4n;
+
+/** Whether one of some bits of `ct status` is set. */
+export function statusHas(bits: bigint): (moment: Moment) => Seen {
+  return (moment) =>
+    askedOf(moment, (connection) => {
+      if ((BigInt(statusOf(connection)) & bits) !== 0n) return one(true);
+      const open = connection.state === "established" ? ASSURED : 0n;
+      return (bits & (~STATUS_KNOWN | open)) === 0n
+        ? one(false)
+        : unsure("how far the connection got is not known");
+    });
+}
 
 function statusOf(connection: Connection): number {
   const seen = (connection.state === "established" ? 2 | 8 : 0) | (connection.confirmed ? 8 : 0);

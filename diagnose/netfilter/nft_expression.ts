@@ -4,6 +4,7 @@
  * @module
  */
 import { type Json, kindOf, listOf, numberOf, objectOf, textOf } from "./nft_json.ts";
+import { PROTOCOLS } from "../packet/packet.ts";
 import { connectionKey } from "./nft_ct.ts";
 import { metaKey } from "./nft_meta.ts";
 import { type Layer, namedField, readBits } from "./nft_payload.ts";
@@ -152,11 +153,16 @@ const socket: Reader = () =>
     return found === false ? BREAK : unsure("the packet's socket is not known");
   });
 
-/** Packets are made without extension headers. */
-const exthdr: Reader = (inner) => {
-  const whole = objectOf(inner)?.field === undefined;
-  return plain("boolean", () => whole ? one(0) : BREAK);
-};
+/** Packets are made without extension headers and options, which only one family has. */
+function absent(family: 4 | 6): Reader {
+  return (inner) => {
+    const whole = objectOf(inner)?.field === undefined;
+    return plain(
+      "boolean",
+      ({ packet }) => whole && packet.source.family === family ? one(0) : BREAK,
+    );
+  };
+}
 
 const concat: Reader = (inner, context) => {
   const parts = listOf(inner)?.map((part) => expressionOf(part, context));
@@ -284,12 +290,15 @@ export function lookUp(seen: Seen, set: () => NftSet | string): Seen {
     : { kind: "spread", options: looked };
 }
 
-const tcpOption: Reader = () =>
-  plain(
-    "number",
-    ({ packet }) =>
-      packet.protocol === 6 ? unsure("the packet's TCP options are not known") : BREAK,
-  );
+const tcpOption: Reader = (inner) => {
+  const whole = objectOf(inner)?.field === undefined;
+  return plain(whole ? "boolean" : "number", ({ packet }) => {
+    if (packet.protocol === PROTOCOLS.tcp) {
+      return unsure("the packet's TCP options are not known");
+    }
+    return whole && packet.arp === undefined ? one(0) : BREAK;
+  });
+};
 
 const READERS: Readonly<Record<string, Reader>> = {
   payload,
@@ -300,8 +309,8 @@ const READERS: Readonly<Record<string, Reader>> = {
   jhash,
   symhash: (inner) => uniform(objectOf(inner)),
   socket,
-  exthdr,
-  "ip option": () => plain("boolean", () => one(0)),
+  exthdr: absent(6),
+  "ip option": absent(4),
   "tcp option": tcpOption,
   concat,
   map,

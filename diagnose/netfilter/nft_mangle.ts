@@ -7,7 +7,7 @@ import { type Connection, openedBy, type Packet, PROTOCOLS } from "../packet/pac
 import { trackedOf } from "./nat.ts";
 import { type Context, numberExpression } from "./nft_expression.ts";
 import { objectOf, textOf } from "./nft_json.ts";
-import { hasHeader, namedField, withField } from "./nft_payload.ts";
+import { hasHeader, namedField, settingOf } from "./nft_payload.ts";
 import { optionsOf, type Seen } from "./nft_value.ts";
 import { type Branch, kept, MISS, type Moment, type Step, unknowable } from "./rules.ts";
 
@@ -26,6 +26,9 @@ export function mangle(
     // What a header has is only set in packets that have it.
     if (target.within !== undefined && !target.within(moment)) return MISS;
     if (target.change === undefined) return rest(moment);
+    if (target.moves === true && untold(moment)) {
+      return unknowable(moment.packet, "which connection it is of with another end is not known");
+    }
     const change = target.change;
     const branches = optionsOf(value(moment)).map(({ chance, seen }): Branch => ({
       ...(chance === undefined ? {} : { chance }),
@@ -59,9 +62,19 @@ interface Target {
   /** Undefined where no rule or route asks for what is set. */
   readonly change?: Change;
   readonly within?: (moment: Moment) => boolean;
+  /** Whether it changes an end of the packet, by which its connection is found. */
+  readonly moves?: boolean;
+}
+
+/** Whether conntrack is still to find the packet's connection. */
+function untold({ hook, tracked, packet: { connection } }: Moment): boolean {
+  const follows = hook === "prerouting" || hook === "output";
+  return follows && !tracked && connection.state !== "untracked";
 }
 
 const NOTHING: Target = { type: "number" };
+/** Keys of `meta` that decide of nothing that is walked: `pkttype` and `broute` do. */
+const UNASKED: readonly string[] = ["priority", "nftrace", "secmark"];
 
 function targetOf(key: unknown): Target | undefined {
   const json = objectOf(key);
@@ -72,7 +85,7 @@ function targetOf(key: unknown): Target | undefined {
       change: ({ packet }, value) => ({ ...packet, mark: Number(value & 0xffffffffn) }),
     };
   }
-  if (meta !== undefined) return NOTHING;
+  if (meta !== undefined) return UNASKED.includes(meta) ? NOTHING : undefined;
   const ct = textOf(objectOf(json?.ct)?.key);
   if (ct === "mark") return { type: "number", change: connectionMark };
   // Of one direction alone: then answers are looked for in another one.
@@ -106,12 +119,13 @@ function zoned(packet: Packet): Connection {
 
 function payloadTarget(protocol = "", field = ""): Target | undefined {
   const named = namedField(protocol, field);
-  // Who asks for whom by ARP is not followed where a rule changes it.
-  if (named === undefined || protocol === "arp") return undefined;
+  const setting = settingOf(protocol, field);
+  if (named === undefined || setting === undefined) return undefined;
   const type = named.type === "dscp" || named.type === "ecn" ? named.type : "number";
   return {
     type,
-    change: ({ packet }, value) => withField(packet, protocol, field, value),
+    change: ({ packet }, value) => setting(packet, value),
     within: ({ packet }) => hasHeader(packet, protocol),
+    moves: ["saddr", "daddr", "sport", "dport"].includes(field),
   };
 }

@@ -3,10 +3,12 @@
  *
  * @module
  */
+import { PROTOCOLS } from "../packet/packet.ts";
 import { etherTypeOf } from "./nft_payload.ts";
-import type { ValueType } from "./nft_symbols.ts";
+import { symbolOf, type ValueType } from "./nft_symbols.ts";
 import { BREAK, one, type Seen, unsure } from "./nft_value.ts";
 import type { DeviceFacts } from "./outcome.ts";
+import { packetType } from "./packet_type.ts";
 import type { Moment } from "./rules.ts";
 import { EITHER } from "./truth.ts";
 
@@ -36,6 +38,34 @@ function device(
     const facts = around.device(name);
     return facts === undefined ? unsure(`device "${name}" is not known`) : one(of(facts));
   });
+}
+
+/** `ARPHRD_ETHER`, and the bytes of its header. */
+const ETHERNET = 1;
+const FRAME_BYTES = 14;
+
+/**
+ * The type of the device that it came by; newer kernels ask the one that the packet has, which
+ * behind routing is the one that it leaves by.
+ */
+function inType(moment: Moment): Seen {
+  const { hook, around, packet } = moment;
+  const type = (name: string | undefined) =>
+    name === undefined ? undefined : around.device(name)?.type;
+  const own = around.inDevice;
+  const unknown = unsure("which device's type is asked for depends on the kernel");
+  if (hook === "postrouting") {
+    return own !== undefined && type(own) === type(around.outDevice) ? one(type(own)) : unknown;
+  }
+  if (hook === "egress") return unknown;
+  if (own !== undefined) {
+    const found = type(own);
+    return found === undefined ? unsure(`device "${own}" is not known`) : one(found);
+  }
+  // What ARP, discovery and bridges send has a device already.
+  const plain = around.ofFrame === undefined && packet.arp === undefined &&
+    packet.protocol !== PROTOCOLS.icmpv6;
+  return plain ? BREAK : unknown;
 }
 
 /** Whose the sending socket is; a packet that came in has none. */
@@ -69,9 +99,15 @@ const CLOCK = unseen("the time at which the packet comes is not known");
 const KEYS: Readonly<Record<string, Key>> = {
   length: key(
     "number",
-    ({ packet }) =>
+    ({ packet, hook, around }) => {
       // With its frame where it is sent, and filled up by some devices.
-      packet.arp === undefined ? one(packet.length) : unsure("the length of ARP is not known"),
+      if (packet.arp !== undefined) return unsure("the length of ARP is not known");
+      if (hook !== "egress") return one(packet.length);
+      const type = around.device(around.outDevice ?? "")?.type;
+      return type === ETHERNET
+        ? one(packet.length + FRAME_BYTES)
+        : unsure("the length of the frame is not known");
+    },
   ),
   protocol: key("etherType", ({ packet }) => one(etherTypeOf(packet))),
   nfproto: key("family", ({ packet }) => one(packet.source.family === 4 ? 2 : 10)),
@@ -81,7 +117,7 @@ const KEYS: Readonly<Record<string, Key>> = {
   oif: key("text", ({ around }) => one(around.outDevice ?? "")),
   iifname: key("text", ({ around }) => one(around.inDevice ?? "")),
   oifname: key("text", ({ around }) => one(around.outDevice ?? "")),
-  iiftype: device("inDevice", "deviceType", ({ type }) => type),
+  iiftype: key("deviceType", inType),
   oiftype: device("outDevice", "deviceType", ({ type }) => type),
   iifgroup: device("inDevice", "group", ({ group }) => group),
   oifgroup: device("outDevice", "group", ({ group }) => group),
@@ -89,13 +125,16 @@ const KEYS: Readonly<Record<string, Key>> = {
   oifkind: device("outDevice", "text", ({ kind }) => kind),
   skuid: owner("uid"),
   skgid: owner("gid"),
-  pkttype: key("packetType", ({ packet, around }) => {
-    const { family, bits } = packet.destination;
+  pkttype: key("packetType", (moment) => {
+    const { packet, around, hook } = moment;
+    if (around.ofFrame || hook === "ingress" || hook === "egress") {
+      // What is for another port of a bridge is `other` there.
+      return unsure("whose the frame is, is not known to the rules");
+    }
     if (packet.arp !== undefined) {
       return one(packet.arp === "request" && around.inDevice !== undefined ? 1 : 0);
     }
-    if (family === 6 ? bits >> 120n === 0xffn : bits >> 28n === 0xen) return one(2);
-    return one(around.addressType(packet.destination) === "broadcast" ? 1 : 0);
+    return one(symbolOf("packetType", packetType(moment)));
   }),
   random: key("number", () => ({ kind: "doubt", doubt: EITHER })),
   ibrname: bridgeName,

@@ -56,18 +56,25 @@ function partOf(
   what: "addr" | "port",
   netmap: boolean,
   context: Context,
-): { see: PartSource; read: (data: unknown, moment: Moment) => Part | undefined } {
+): ReadPart {
   const read = (data: unknown): Part | undefined => dataPart(data, what, netmap);
-  if (json === undefined) return { see: undefined, read };
+  if (json === undefined) return { what, see: undefined, read };
   const constant = read(json);
-  if (constant !== undefined) return { see: () => constant, read };
+  if (constant !== undefined) return { what, see: () => constant, read };
   const expression = expressionOf(json, context);
-  return { see: (moment) => expression.see(moment), read };
+  return { what, see: (moment) => expression.see(moment), read };
+}
+
+/** A part as it is written, and how what a map has for it is read. */
+interface ReadPart {
+  readonly what: "addr" | "port";
+  readonly see: PartSource;
+  readonly read: (data: unknown) => Part | undefined;
 }
 
 function forked(
   moment: Moment,
-  { see, read }: ReturnType<typeof partOf>,
+  { what, see, read }: ReadPart,
   then: (part: Part) => Step,
 ): Step {
   if (see === undefined) return then({});
@@ -75,7 +82,7 @@ function forked(
   if (!("kind" in seen)) return then(seen);
   const branches = optionsOf(seen).map(({ chance, seen }): Branch => ({
     ...(chance === undefined ? {} : { chance }),
-    step: stepFor(moment, seen, read, then),
+    step: stepFor(moment, seen, { what, read }, then),
   }));
   const [first, ...more] = branches;
   if (first !== undefined && more.length === 0) return first.step;
@@ -85,22 +92,26 @@ function forked(
 function stepFor(
   moment: Moment,
   seen: Seen,
-  read: (data: unknown, moment: Moment) => Part | undefined,
+  { what, read }: Pick<ReadPart, "what" | "read">,
   then: (part: Part) => Step,
 ): Step {
   const { packet } = moment;
   if (seen.kind === "break") return MISS;
   if (seen.kind === "data") {
-    const part = read(seen.data, moment);
+    const part = read(seen.data);
     return part === undefined
       ? unknowable(packet, "a map has something that makes no sense")
       : then(part);
   }
-  if (seen.kind === "values") {
+  if (seen.kind === "values" && what === "port") {
+    const [port] = seen.values;
+    if (typeof port === "bigint" && port <= 65_535n) return then({ ports: range(port, port) });
+  } else if (seen.kind === "values") {
     const address = addressFrom(seen.values[0], packet.source.family);
     if (address !== undefined) return then({ addresses: [address, address] });
   }
-  return unknowable(packet, "the address to translate to is not known");
+  const where = what === "addr" ? "address" : "port";
+  return unknowable(packet, `the ${where} to translate to is not known`);
 }
 
 function dataPart(data: unknown, what: "addr" | "port", netmap: boolean): Part | undefined {

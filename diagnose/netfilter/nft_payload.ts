@@ -96,9 +96,21 @@ export function namedField(
   return {
     type: found.type ?? "number",
     read: (moment) =>
-      hasHeader(moment.packet, protocol) ? readBits(moment, header.layer, found) : BREAK,
+      hasHeader(moment.packet, protocol) && !(protocol === "ether" && foreign(moment))
+        ? readBits(moment, header.layer, found)
+        : BREAK,
   };
 }
+
+/** nft hides that a rule of IP about Ethernet's header asks first for a device that has one. */
+function foreign({ hook, around }: Moment): boolean {
+  if (hook === "ingress" || hook === "egress" || around.inDevice === undefined) return false;
+  const type = around.device(around.inDevice)?.type;
+  return type !== undefined && type !== ETHERNET;
+}
+
+/** `ARPHRD_ETHER`. */
+const ETHERNET = 1;
 
 /** Whether the packet has a header of the protocol. */
 export function hasHeader(packet: Packet, protocol: string): boolean {
@@ -213,29 +225,27 @@ function transportHeader(packet: Packet): readonly Known[] {
   ];
 }
 
-/** The packet with a field set to something else; fields that no rule asks for stay as they are. */
-export function withField(packet: Packet, protocol: string, name: string, value: bigint): Packet {
-  if (!hasHeader(packet, protocol)) return packet;
-  const number = Number(value);
-  switch (name) {
-    case "saddr":
-      if (protocol === "ether") return packet;
-      return { ...packet, source: { ...packet.source, bits: value } };
-    case "daddr":
-      if (protocol === "ether") return packet;
-      return { ...packet, destination: { ...packet.destination, bits: value } };
-    case "ttl":
-    case "hoplimit":
-      return { ...packet, ttl: number };
-    case "dscp":
-      return { ...packet, tos: packet.tos & 3 | number << 2 };
-    case "ecn":
-      return { ...packet, tos: packet.tos & 0xfc | number };
-    case "sport":
-      return { ...packet, sourcePort: number };
-    case "dport":
-      return { ...packet, destinationPort: number };
-    default:
-      return packet;
-  }
+/** Fields that no rule and no route asks for. */
+const UNASKED: readonly string[] = ["ip id", "ip6 flowlabel"];
+/** What of a packet changes with a field. */
+const CHANGES: Readonly<Record<string, (packet: Packet, value: bigint) => Packet>> = {
+  saddr: (packet, bits) => ({ ...packet, source: { ...packet.source, bits } }),
+  daddr: (packet, bits) => ({ ...packet, destination: { ...packet.destination, bits } }),
+  ttl: (packet, value) => ({ ...packet, ttl: Number(value) }),
+  hoplimit: (packet, value) => ({ ...packet, ttl: Number(value) }),
+  dscp: (packet, value) => ({ ...packet, tos: packet.tos & 3 | Number(value) << 2 }),
+  ecn: (packet, value) => ({ ...packet, tos: packet.tos & 0xfc | Number(value) }),
+  sport: (packet, value) => ({ ...packet, sourcePort: Number(value) }),
+  dport: (packet, value) => ({ ...packet, destinationPort: Number(value) }),
+};
+/** Protocols of which that is so. */
+const CHANGED: readonly string[] = ["ip", "ip6", "tcp", "udp", "sctp", "dccp", "udplite", "th"];
+
+/** What setting a field does to packets that have it; undefined where that is not known. */
+export function settingOf(
+  protocol: string,
+  name: string,
+): ((packet: Packet, value: bigint) => Packet) | undefined {
+  if (UNASKED.includes(`${protocol} ${name}`)) return (packet) => packet;
+  return CHANGED.includes(protocol) ? CHANGES[name] : undefined;
 }

@@ -5,12 +5,21 @@
  */
 import { type Json, kindOf, listOf, numberOf, objectOf, textOf } from "./nft_json.ts";
 import { type Context, expressionOf, lookUp, numberExpression, setOf } from "./nft_expression.ts";
+import { statusHas } from "./nft_ct.ts";
 import { PROTOCOLS } from "../packet/packet.ts";
 import { choosable } from "./nat.ts";
 import { mangle } from "./nft_mangle.ts";
 import { translation } from "./nft_nat.ts";
 import type { ValueType } from "./nft_symbols.ts";
-import { type Atom, constantOf, fits, optionsOf, patternOf, type Seen } from "./nft_value.ts";
+import {
+  type Atom,
+  constantOf,
+  type Expression,
+  fits,
+  optionsOf,
+  patternOf,
+  type Seen,
+} from "./nft_value.ts";
 import { type Branch, kept, MISS, type Moment, perhaps, type Step, unknowable } from "./rules.ts";
 import { chance, EITHER, negate, type Truth, unknown } from "./truth.ts";
 
@@ -81,12 +90,22 @@ const ORDERS: Readonly<Record<string, (one: bigint, other: bigint) => boolean>> 
 
 const match: Reader = (inner, context) => {
   const json = objectOf(inner);
-  const left = expressionOf(json?.left, context);
-  const test = testOf(textOf(json?.op) ?? "==", json?.right, left.types, context);
+  const op = textOf(json?.op) ?? "==";
+  const left = statusIn(op, json) ?? expressionOf(json?.left, context);
+  const test = left.types[0] === "boolean" && op === "in"
+    ? ([value]: readonly Atom[]) => value === 1n
+    : testOf(op, json?.right, left.types, context);
   if (test === undefined) return undefined;
   return (moment, rest) =>
     given(truthOf(left.see(moment), (values) => test(values, moment)), moment, rest);
 };
+
+/** `ct status dnat`, which asks for one of the bits alone. */
+function statusIn(op: string, json: Json | undefined): Expression | undefined {
+  if (op !== "in" || objectOf(objectOf(json?.left)?.ct)?.key !== "status") return undefined;
+  const bits = constantOf(json?.right, "status");
+  return bits === undefined ? undefined : { types: ["boolean"], see: statusHas(bits) };
+}
 
 type Test = (values: readonly Atom[], moment: Moment) => Truth;
 
@@ -202,19 +221,22 @@ function verdictStep(seen: Seen, moment: Moment, rest: Rest, context: Context): 
 
 const BYTES: Readonly<Record<string, number>> = { bytes: 1, kbytes: 1024, mbytes: 1_048_576 };
 
-/** A quota is passed, or it is not: the snapshot has how much of it is used. */
-function quotaTruth(json: Json | undefined): Truth {
+/**
+ * A quota is passed, or it is not: the snapshot has how much of it is used, and the packet counts,
+ * too (`nft_overquota`).
+ */
+function quotaTruth(json: Json | undefined, { packet }: Moment): Truth {
   const limit = numberOf(json?.bytes) ??
     (numberOf(json?.val) ?? NaN) * (BYTES[textOf(json?.val_unit) ?? "bytes"] ?? NaN);
   const used = (numberOf(json?.used) ?? 0) * (BYTES[textOf(json?.used_unit) ?? "bytes"] ?? NaN);
   if (Number.isNaN(limit + used)) return EITHER;
-  return (used > limit) === (json?.inv === true);
+  return (used + packet.length > limit) === (json?.inv === true);
 }
 
 const quota: Reader = (inner) => {
   if (typeof inner === "string") return (moment, rest) => given(EITHER, moment, rest);
-  const truth = quotaTruth(objectOf(inner));
-  return (moment, rest) => given(truth, moment, rest);
+  const json = objectOf(inner);
+  return (moment, rest) => given(quotaTruth(json, moment), moment, rest);
 };
 
 const rate: Reader = () => (moment, rest) => given(EITHER, moment, rest);

@@ -33,6 +33,8 @@ export interface Surroundings {
   /** Ports of a bridge, where the packet is bridged and br_netfilter asks the IP rules. */
   readonly bridgePortIn?: string;
   readonly bridgePortOut?: string;
+  /** Whether rules of the family `bridge` are asked, of a frame. */
+  readonly ofFrame?: true;
   /** When it is, since 1970; absent where that is not known. */
   readonly seconds?: number;
   /** How many policies and states of IPsec there are; absent where that is not known. */

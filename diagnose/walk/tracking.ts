@@ -44,11 +44,17 @@ export function confirmed(trail: Trail, namespace: Namespace, packet: Packet): T
   };
 }
 
-/** A packet as it is for the next namespace: nobody there knows it, and its mark is gone. */
+/**
+ * A packet as it is for the next namespace: nobody there knows it, its mark is gone, and so is the
+ * socket that sent it.
+ */
 export function forgotten(packet: Packet, keepsMark: boolean): Packet {
-  const { scheduled: _, ...plain } = packet;
+  const { scheduled: _, uid, gid, ...plain } = packet;
+  const sender = keepsMark
+    ? { ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) }
+    : {};
   return {
-    ...plain,
+    ...{ ...plain, ...sender },
     connection: newConnection(tupleOf(packet)),
     mark: keepsMark ? packet.mark : 0,
   };

@@ -9,7 +9,14 @@
  */
 import type { Hook, Layer, Outcome } from "../netfilter/netfilter.ts";
 import { type Address, formatAddress, sameAddress } from "../packet/address.ts";
-import { firstPacket, newConnection, type Packet, PROTOCOLS, tupleOf } from "../packet/packet.ts";
+import {
+  firstPacket,
+  newConnection,
+  type Packet,
+  PROTOCOLS,
+  sameTuple,
+  tupleOf,
+} from "../packet/packet.ts";
 
 import { UNSURE } from "./discovery.ts";
 import { type Arrival, type BridgeHook, type Carried, type Frame, Frames } from "./frames.ts";
@@ -743,8 +750,14 @@ export class Walker {
         ruleSteps({ ...trail, chance }, namespace, hook, packet, outcome),
         ...outcome.assumptions,
       );
+      if (outcome.verdict === "accept" && !sameTuple(packet, outcome.packet)) {
+        const what = "where a frame goes of which a rule changes an end is not known";
+        const cause: Cause = { id: "not-walked", namespace, what, evidence: [] };
+        return { at: "lost", cause, trail: next, frame, unknown: true };
+      }
       if (outcome.verdict === "accept") {
-        const marked = { ...packet, mark: outcome.packet.mark };
+        const { mark, ttl, tos } = outcome.packet;
+        const marked = { ...packet, mark, ttl, tos };
         const kept = packet.arp === undefined ? { packet: marked } : { arp: marked };
         return { at: "device", place, frame: { ...frame, ...kept }, trail: next };
       }

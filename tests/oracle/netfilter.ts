@@ -12,6 +12,7 @@ import type { NamespaceSnapshot } from "../../diagnose/snapshot/format.ts";
 import { randomOf } from "../damage.ts";
 import { ip } from "../made_rules.ts";
 import { NetfilterLab, RECEIVER, ROUTER, SENDER, SERVICES } from "./netfilter_lab.ts";
+import { MORE_FROM } from "./netfilter_more.ts";
 import { nativeRules } from "./netfilter_nft.ts";
 import { Draw, PORTS, ruleTexts } from "./netfilter_rules.ts";
 import type { Order } from "./sender.ts";
@@ -85,6 +86,13 @@ function isLocal(address: Address): boolean {
     [...ROUTER[4], ...ROUTER[6]].some((own) => own === text);
 }
 
+/** The device of an address of the router. */
+function deviceOf(address: Address): string | undefined {
+  const text = formatAddress(address);
+  const at = (index: 0 | 1) => ROUTER[4][index] === text || ROUTER[6][index] === text;
+  return at(0) ? "r0" : at(1) ? "r1" : isLocal(address) ? "lo" : undefined;
+}
+
 const ROUTER_SEES: Omit<Surroundings, "inDevice" | "outDevice"> = {
   seconds: Date.now() / 1_000,
   xfrm: { policies: 0, states: 0 },
@@ -94,7 +102,9 @@ const ROUTER_SEES: Omit<Surroundings, "inDevice" | "outDevice"> = {
     type: name === "lo" ? 772 : 1,
     ...(name === "lo" ? {} : { kind: "veth" }),
   }),
-  addressType: (address) => {
+  addressType: (address, device) => {
+    const own = deviceOf(address);
+    if (device !== undefined && own !== undefined && own !== device) return "unicast";
     if (isLocal(address)) return "local";
     return /\.(0|255)$/.test(formatAddress(address)) ? "broadcast" : "unicast";
   },
@@ -203,8 +213,9 @@ export async function run(seed: number, runs: number): Promise<Findings> {
   await using lab = await NetfilterLab.start();
   for (let at = 0; at < runs; at++) {
     const random = randomOf(seed + at);
-    const snapshot = await lab.apply(ruleTexts(random, nativeRules));
-    const sent = orders(new Draw(random));
+    const draw = new Draw(random, seed + at >= MORE_FROM);
+    const snapshot = await lab.apply(ruleTexts(draw, nativeRules));
+    const sent = orders(draw);
     for (const from of ["sender", "router"] as const) {
       await lab.send(from, sent.filter((each) => each.from === from).map(({ order }) => order));
     }

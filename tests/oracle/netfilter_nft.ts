@@ -4,6 +4,7 @@
  * @module
  */
 import { RECEIVER, ROUTER, SENDER, SERVICES } from "./netfilter_lab.ts";
+import { EXPRESSIONS, STATEMENTS } from "./netfilter_more.ts";
 import { type Draw, PORTS } from "./netfilter_rules.ts";
 
 /** 4 or 6. */
@@ -145,6 +146,7 @@ function otherMatch({ draw, hook, family }: Place): string {
   const inward = ["prerouting", "input", "forward"].includes(hook);
   const both = hook === "forward" || hook === "postrouting";
   const way = both ? draw.one(["iif", "oif"]) : inward ? "iif" : "oif";
+  if (draw.more && draw.in100(70)) return draw.one(EXPRESSIONS);
   const nfproto = `meta nfproto ${draw.one(["ipv4", "ipv6"])}`;
   return draw.one([
     () => `${way}name ${not(draw)}${draw.one(['"r0"', '"r1"', '"r*"', '"lo"', '{ "r0", "x*" }'])}`,
@@ -166,6 +168,7 @@ function otherMatch({ draw, hook, family }: Place): string {
 
 function mangle(place: Place): string {
   const { draw, early } = place;
+  if (draw.more && draw.in100(30)) return draw.one(STATEMENTS);
   const version = versionOf(place);
   const ip = head(version);
   return draw.one([

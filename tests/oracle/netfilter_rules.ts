@@ -5,17 +5,15 @@
  */
 import type { Random } from "../damage.ts";
 import { RECEIVER, ROUTER, type RuleTexts, SENDER, SERVICES } from "./netfilter_lab.ts";
+import { HOOK_MATCHES, MATCHES } from "./netfilter_more.ts";
 
 /** 4 or 6. */
 type Version = 4 | 6;
 
 /** Draws from a generator. */
 export class Draw {
-  readonly random: Random;
-
-  constructor(random: Random) {
-    this.random = random;
-  }
+  /** With `more`, there is more that rules may ask. */
+  constructor(readonly random: Random, readonly more = false) {}
 
   /** One of a list. */
   one<T>(list: readonly T[]): T {
@@ -109,6 +107,15 @@ function transport(draw: Draw): string {
 }
 
 function simple(draw: Draw, hook: Hook, version: Version): string {
+  if (draw.more && draw.in100(60)) {
+    const own = [...MATCHES, ...HOOK_MATCHES[hook] ?? []];
+    // Sets are of one family; what is asked of a device that comes in is not asked elsewhere.
+    const inward = ["PREROUTING", "INPUT", "FORWARD"].includes(hook);
+    return draw.one(
+      own.filter((text) => !/ (ip|net|list|ipport)[46] /.test(text) || text.includes(`${version} `))
+        .filter((text) => inward || !/src-group|physdev-in /.test(text)),
+    );
+  }
   const inward = ["PREROUTING", "INPUT", "FORWARD"].includes(hook);
   const end = () => draw.one(["src", "dst"]);
   const types = version === 4
@@ -202,7 +209,10 @@ function clock(draw: Draw): string {
       () => `--timestart ${hour(-2)} --timestop ${hour(2)}`,
       () => `--timestart ${hour(2)} --timestop ${hour(-2)}`,
       () =>
-        `--timestart ${hour(2)} --timestop ${hour(-2)} --contiguous ${not(draw)}--weekdays ${days}`,
+        // Late in the evening both are of the next day, and nothing goes over midnight.
+        `--timestart ${hour(2)} --timestop ${hour(-2)} ${
+          hour(2) > hour(-2) ? "--contiguous " : ""
+        }${not(draw)}--weekdays ${days}`,
       () => `${not(draw)}--weekdays ${days}`,
       () => `${not(draw)}--monthdays ${draw.one(["1,2,3", "20,21,22"])}`,
       () => `--datestart ${at(draw.one([-30, 30])).slice(0, 19)}`,
@@ -387,8 +397,7 @@ function ipsets(draw: Draw): string {
 }
 
 /** A whole rule set. */
-export function ruleTexts(random: Random, native: (draw: Draw) => string): RuleTexts {
-  const draw = new Draw(random);
+export function ruleTexts(draw: Draw, native: (draw: Draw) => string): RuleTexts {
   const kind = draw.random(4);
   const likely = (own: number) => kind === own ? 80 : kind === 3 ? 35 : 0;
   return {
