@@ -202,15 +202,14 @@ static __always_inline const struct sock *receiving_socket(const __u64 *argument
 	return sk;
 }
 
-/* See struct file___with_ref. While an iterator shows a file, it holds one reference itself. */
-static __always_inline bool file_is_shared(const struct file *file)
+/* See struct file___with_ref. */
+static __always_inline __u64 file_references(const struct file *file)
 {
 	const struct file___with_ref *with_ref = (const void *)file;
-	const struct file___with_count *with_count = (const void *)file;
 
 	if (bpf_core_field_exists(with_ref->f_ref))
-		return BPF_CORE_READ(with_ref, f_ref.refcnt.counter) > 1;
-	return BPF_CORE_READ(with_count, f_count.counter) > 2;
+		return LOAD(struct file___with_ref, file, f_ref.refcnt.counter) + 1;
+	return LOAD(struct file___with_count, file, f_count.counter);
 }
 
 /* See struct trace_event_raw_tcp_retransmit_skb___with_error. 0 if it was sent. */

@@ -331,6 +331,20 @@ struct file {
 	struct inode *f_inode;
 };
 
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+/* One pointer, such as those of an array. */
+struct hlist_head {
+	struct hlist_node *first;
+};
+
 struct nsproxy {
 	struct net *net_ns;
 };
@@ -339,6 +353,8 @@ struct task_struct {
 	void *stack;
 	unsigned int flags;
 	int tgid;
+	struct task_struct *group_leader;
+	struct files_struct *files;
 	struct nsproxy *nsproxy;
 };
 
@@ -389,6 +405,11 @@ struct seq_file;
 struct bpf_iter_meta {
 	struct seq_file *seq;
 	__u64 session_id;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 };
 
 struct bpf_iter__task_file {

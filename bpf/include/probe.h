@@ -200,7 +200,7 @@ static __always_inline bool take_token(struct event_limit *limit, __u32 events_p
 		__type(key, key_type);                                          \
 		__type(value, count_type);                                      \
 	} counts SEC(".maps");                                                  \
-	static __always_inline void count(__u8 what)                            \
+	static __always_inline void count_times(__u8 what, __u64 times)         \
 	{                                                                       \
 		key_type key = {.what = what};                                  \
 		count_type none = {};                                           \
@@ -210,5 +210,9 @@ static __always_inline bool take_token(struct event_limit *limit, __u32 events_p
 			found = bpf_map_lookup_elem(&counts, &key);             \
 		}                                                               \
 		if (found)                                                      \
-			__sync_fetch_and_add(&found->times, 1);                 \
+			__sync_fetch_and_add(&found->times, times);             \
+	}                                                                       \
+	static __always_inline void count(__u8 what)                            \
+	{                                                                       \
+		count_times(what, 1);                                           \
 	}

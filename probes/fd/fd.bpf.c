@@ -1,34 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "fd.h"
-#include "file.h"
+/* From Linux 5.17 a program can walk a table of descriptors by itself. */
+#include "fd.bpf.h"
 
-PROBE_TOTALS(by_process, struct fd_process, struct fd_files, 65536, BPF_F_NO_PREALLOC)
-PROBE_COUNTS(struct fd_count_key, struct fd_count)
+struct fd_walk {
+	struct file_walk files;
+	struct fd_files found;
+	/* The verifier would follow each number that is compared, and there are too many. */
+	bool has_files;
+};
 
-/*
- * The kernel shows each table of descriptors once for the threads that share it (Linux 5.9, commit
- * 203d7b054fc7); a thread with a table of its own adds to its process. The last call has no file.
- */
-SEC("iter/task_file")
-int scan(struct bpf_iter__task_file *ctx)
+static long count_file(__u32 slot, void *context)
 {
-	const struct task_struct *task = ctx->task;
-	const struct file *file = ctx->file;
-	struct fd_process key = {};
-	struct fd_files *files;
+	struct fd_walk *walk = context;
+	const struct file *file = walked_file(&walk->files, slot);
 
-	if (!task || !file)
+	if (!file)
 		return 0;
-	key.process = task->tgid;
-	files = by_process_entry(&key);
-	if (!files) {
-		count(FD_REFUSED);
-		return 0;
-	}
-	files->open += 1;
+	walk->has_files = true;
+	walk->found.open += 1;
 	if (file_socket(file))
-		files->sockets += 1;
+		walk->found.sockets += 1;
 	return 0;
 }
 
-char LICENSE[] SEC("license") = "GPL";
+SEC("iter/task")
+int scan(struct bpf_iter__task *ctx)
+{
+	const struct task_struct *task = ctx->task;
+	const struct files_struct *files;
+	struct fd_walk walk = {};
+
+	if (!task)
+		return 0;
+	files = files_of(task);
+	if (!files)
+		return 0;
+	walk_files(files, count_file, &walk.files);
+	if (still_has(task, files) && walk.has_files)
+		add_files(task->tgid, &walk.found);
+	return 0;
+}

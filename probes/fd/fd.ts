@@ -1,11 +1,12 @@
 /**
  * Open file descriptors, by pod.
  *
- * Counted by walking the kernel's tables of descriptors (the BPF iterator `task_file`), not
- * `/proc/PID/fd`: processes, not threads, as threads share a table; a thread that has one of its
- * own counts with its process. What processes share (after `fork`) counts for each of them, as `ls
- * /proc/PID/fd` would show it. Only processes that the agent's pid namespace has. A socket that
- * was closed and is still draining has no descriptor, and is not counted.
+ * Counted by walking the kernel's tables of descriptors (the BPF iterator `task`, and `task_file`
+ * before Linux 5.17), not `/proc/PID/fd`: processes, not threads, as threads share a table; a
+ * thread that has one of its own counts with its process. What processes share (after `fork`)
+ * counts for each of them, as `ls /proc/PID/fd` would show it. Only processes that the agent's pid
+ * namespace has. A socket that was closed and is still draining has no descriptor, and is not
+ * counted.
  *
  * @module
  */
@@ -16,7 +17,10 @@ export default defineProbe({
   name: "fd",
   summary: "Open file descriptors, and how many of them are sockets",
   byDefault: { metrics: true, events: false },
-  hooks: [{ object: "fd", needs: [{ iterator: "task_file" }] }],
+  hooks: [
+    { object: "fd", needs: [{ iterator: "task" }, { function: "bpf_loop" }] },
+    { object: "fd_file", needs: [{ iterator: "task_file" }] },
+  ],
   totals: [
     totals({
       map: "by_process",

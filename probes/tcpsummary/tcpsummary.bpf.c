@@ -1,114 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "tcpsummary.h"
-#include "file.h"
-#include "sock.h"
-#include "table.h"
+/* From Linux 5.17 a program can walk a table of descriptors by itself. */
+#include "tcpsummary.bpf.h"
 
-PROBE_TOTALS(by_netns, struct tcpsummary_key, struct tcpsummary_sockets, 16384, BPF_F_NO_PREALLOC)
-PROBE_COUNTS(struct tcpsummary_count_key, struct tcpsummary_count)
+struct socket_walk {
+	struct file_walk files;
+	__u64 scan;
+};
 
-/*
- * Sockets that several descriptors have, and the scan that counted them last: more at once than fit
- * here, and the ones met longest ago may be counted again.
- */
-PROBE_TABLE(seen, BPF_MAP_TYPE_LRU_HASH, kernel_address, __u64, 16384)
-
-static __always_inline bool is_tcp(const struct sock *sk)
+static long add_socket(__u32 slot, void *context)
 {
-	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	const struct socket_walk *walk = context;
+	const struct file *file = walked_file(&walk->files, slot);
 
-	return (family == AF_INET || family == AF_INET6) &&
-	       BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
-}
-
-static __always_inline bool is_new(const struct sock *sk, __u64 scan)
-{
-	kernel_address address = (kernel_address)sk;
-	__u64 *last = bpf_map_lookup_elem(&seen, &address);
-
-	if (last && *last == scan)
-		return false;
-	seen_put(&address, &scan);
-	return true;
-}
-
-/* Gives a namespace all its states, so that what there is none of is 0, and not absent. */
-static __always_inline void begin_netns(const struct netns_ref *netns)
-{
-	struct tcpsummary_sockets none = {};
-	struct tcpsummary_key key = {.netns = *netns, .state = TCP_ESTABLISHED};
-
-	if (bpf_map_lookup_elem(&by_netns, &key))
-		return;
-	for (__u8 state = TCP_ESTABLISHED; state < TCP_NEW_SYN_RECV; state++) {
-		if (state == TCP_TIME_WAIT)
-			continue;
-		key.state = state;
-		bpf_map_update_elem(&by_netns, &key, &none, BPF_NOEXIST);
-	}
-}
-
-static __always_inline void add_listener(const struct sock *sk, struct tcpsummary_sockets *sockets,
-					 struct tcpsummary_key *key)
-{
-	const struct inet_connection_sock *icsk = (const void *)sk;
-
-	sockets->backlog += BPF_CORE_READ(sk, sk_ack_backlog);
-	sockets->backlog_limit += BPF_CORE_READ(sk, sk_max_ack_backlog);
-	/* Connections in the handshake have no socket yet: their listener counts them. */
-	key->state = TCP_SYN_RECV;
-	sockets = by_netns_entry(key);
-	if (sockets)
-		sockets->connections += BPF_CORE_READ(icsk, icsk_accept_queue.qlen.counter);
-	else
-		count(TCPSUMMARY_REFUSED);
-}
-
-/* As net/ipv4/tcp_diag.c has it, and so ss(8). */
-static __always_inline void add_queues(const struct sock *sk, struct tcpsummary_sockets *sockets)
-{
-	const struct tcp_sock *tcp = (const void *)sk;
-	__s32 unread = BPF_CORE_READ(tcp, rcv_nxt) - BPF_CORE_READ(tcp, copied_seq);
-
-	if (unread > 0)
-		sockets->receive_queue += unread;
-	sockets->send_queue += (__u32)(BPF_CORE_READ(tcp, write_seq) - BPF_CORE_READ(tcp, snd_una));
-}
-
-SEC("iter/task_file")
-int scan(struct bpf_iter__task_file *ctx)
-{
-	const struct task_struct *task = ctx->task;
-	const struct file *file = ctx->file;
-	struct tcpsummary_sockets *sockets;
-	struct tcpsummary_key key = {};
-	const struct sock *sk;
-
-	if (!task || !file)
-		return 0;
-	/* Also where there is no socket; a process that ends has no namespaces any more. */
-	if (read_net(BPF_CORE_READ(task, nsproxy, net_ns), &key.netns))
-		begin_netns(&key.netns);
-	sk = file_socket(file);
-	if (!sk || !is_tcp(sk))
-		return 0;
-	if (file_is_shared(file) && !is_new(sk, ctx->meta->session_id))
-		return 0;
-	if (!read_sock_net(sk, &key.netns))
-		return 0;
-	begin_netns(&key.netns);
-	key.state = BPF_CORE_READ(sk, __sk_common.skc_state);
-	sockets = by_netns_entry(&key);
-	if (!sockets) {
-		count(TCPSUMMARY_REFUSED);
-		return 0;
-	}
-	sockets->connections += 1;
-	if (key.state == TCP_LISTEN)
-		add_listener(sk, sockets, &key);
-	else if (key.state != TCP_CLOSE)
-		add_queues(sk, sockets);
+	if (file)
+		add_file(file, 1, walk->scan);
 	return 0;
 }
 
-char LICENSE[] SEC("license") = "GPL";
+SEC("iter/task")
+int scan(struct bpf_iter__task *ctx)
+{
+	const struct task_struct *task = ctx->task;
+	struct socket_walk walk = {.scan = ctx->meta->session_id};
+	const struct files_struct *files;
+
+	if (!task)
+		return 0;
+	files = files_of(task);
+	if (!files)
+		return 0;
+	begin_task(task);
+	walk_files(files, add_socket, &walk.files);
+	return 0;
+}

@@ -2,11 +2,11 @@
  * TCP connections by state, their queues, and how full the queues of listening sockets are; by
  * namespace.
  *
- * Counted by walking the kernel's tables of file descriptors (the BPF iterator `task_file`): every
- * TCP socket that a process has, IPv4 and IPv6, once however many descriptors and processes share
- * it, in the socket's own namespace. Figures are as `ss` prints them: the receive queue is what
- * nobody has read yet, the send queue what has not been acknowledged, and either counts a FIN (and
- * a SYN) as a byte.
+ * Counted by walking the kernel's tables of file descriptors (the BPF iterator `task`, and
+ * `task_file` before Linux 5.17): every TCP socket that a process has, IPv4 and IPv6, once however
+ * many descriptors and processes share it, in the socket's own namespace. Figures are as `ss`
+ * prints them: the receive queue is what nobody has read yet, the send queue what has not been
+ * acknowledged, and either counts a FIN (and a SYN) as a byte.
  *
  * What it misses has no descriptor: TIME_WAIT (see `sock`), orphans, which are closed and still
  * draining (`sock` too), and established connections that wait in a listening socket's queue,
@@ -103,7 +103,10 @@ export default defineProbe({
   name: "tcpsummary",
   summary: "TCP connections by state, their queues, and connections waiting to be accepted",
   byDefault: { metrics: true, events: false },
-  hooks: [{ object: "tcpsummary", needs: [{ iterator: "task_file" }] }],
+  hooks: [
+    { object: "tcpsummary", needs: [{ iterator: "task" }, { function: "bpf_loop" }] },
+    { object: "tcpsummary_file", needs: [{ iterator: "task_file" }] },
+  ],
   totals: [
     sockets,
     totals({

@@ -9,6 +9,7 @@ const ROOT = new URL("../../", import.meta.url);
 export const BINARY = Deno.env.get("PODSKOOP_BINARY") ?? new URL("dist/podskoop", ROOT).pathname;
 const TRAFFIC = new URL("./traffic.ts", import.meta.url);
 const HOLD = new URL("./hold.ts", import.meta.url);
+const SHARE = new URL("./share.ts", import.meta.url);
 let labs = 0;
 
 /** Runs a program; its standard output. Fails with what it wrote to standard error. */
@@ -90,15 +91,22 @@ export class Lab implements AsyncDisposable {
 
   /** Starts something that serves or holds, and waits until it says that it is ready. */
   async background(from: Node, ...args: (string | number)[]): Promise<Deno.ChildProcess> {
-    return await this.#start(this.#command(from, TRAFFIC, args));
+    return (await this.#start(this.#command(from, TRAFFIC, args))).child;
   }
 
   /** Has the packets in a namespace's netfilter queue wait for `ms` each. */
   async hold(at: Node, queue: number, ms: number): Promise<Deno.ChildProcess> {
-    return await this.#start(this.#command(at, HOLD, [queue, ms]));
+    return (await this.#start(this.#command(at, HOLD, [queue, ms]))).child;
   }
 
-  async #start(command: readonly [string, ...string[]]): Promise<Deno.ChildProcess> {
+  /** Has TCP connections whose descriptors are shared in each way; what `share.ts` says. */
+  async share(at: Node, ...args: (string | number)[]): Promise<string> {
+    return (await this.#start(this.#command(at, SHARE, args))).said;
+  }
+
+  async #start(
+    command: readonly [string, ...string[]],
+  ): Promise<{ readonly child: Deno.ChildProcess; readonly said: string }> {
     const [program, ...rest] = command;
     const child = new Deno.Command(program, { args: rest, stdout: "piped", stderr: "inherit" })
       .spawn();
@@ -109,7 +117,7 @@ export class Lab implements AsyncDisposable {
     if (value === undefined) {
       throw new Error(`Cannot start "${command.join(" ")}": it ended at once`);
     }
-    return child;
+    return { child, said: new TextDecoder().decode(value) };
   }
 
   #command(from: Node, script: URL, args: readonly (string | number)[]): [string, ...string[]] {

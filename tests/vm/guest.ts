@@ -18,6 +18,7 @@ import {
   sleep,
   total,
 } from "../host/lab.ts";
+import { sharedFiles } from "../host/files.ts";
 import { busy } from "./busy.ts";
 import { commands, COMMANDS_CONFIG } from "./commands.ts";
 import { disks } from "./disks.ts";
@@ -220,28 +221,12 @@ async function nothing(lab: Lab, agent: AgentUnderTest): Promise<void> {
 }
 
 /** What is open, against ss and /proc, which are asked while nothing changes. */
-async function inventories(lab: Lab, agent: AgentUnderTest): Promise<void> {
-  for (const { right } of endsOf(lab)) await lab.background(lab.right, "hold", right, 5005, 17);
-  const { name } = lab.right;
-  const metrics = await agent.metrics();
-  const own = (metric: string, labels = {}) => metrics.sum(metric, { pod: name, ...labels });
-  const lines = async (...args: string[]) =>
-    (await lab.inside(name, "ss", "-Htan", ...args)).split("\n").filter(Boolean).length;
-  const state = { state: "established" };
-  const held = await lines("state", "established");
-  check("tcpsummary, established", own("podskoop_tcpsummary_connections", state), held);
-  check("tcpsummary, established, by number", held, 2 * 2 * 17);
-  check("tcpsummary, listeners", own("podskoop_tcpsummary_listeners"), await lines("-l"));
-  let files = 0;
-  let sockets = 0;
-  for (const pid of (await run("ip", "netns", "pids", name)).split("\n").filter(Boolean)) {
-    for (const { name: fd } of Deno.readDirSync(`/proc/${pid}/fd`)) {
-      files++;
-      if (Deno.readLinkSync(`/proc/${pid}/fd/${fd}`).startsWith("socket:")) sockets++;
-    }
+async function inventories(agent: AgentUnderTest): Promise<void> {
+  await using lab = await Lab.create();
+  const { found, wanted } = await sharedFiles(lab, agent);
+  for (const [what, figure] of Object.entries(wanted)) {
+    check(`descriptors and connections, ${what}`, found[what], figure);
   }
-  check("fd, open", own("podskoop_fd_open"), files);
-  check("fd, sockets", own("podskoop_fd_sockets"), sockets);
 }
 
 /** Packets to IP virtual servers, and what the walk says of them. */
@@ -291,7 +276,7 @@ async function faults(
     nothing: () => nothing(lab, agent),
     drops: () => drops(lab, agent, reasons),
     resets: () => resets(lab, agent, check),
-    inventories: () => inventories(lab, agent),
+    inventories: () => inventories(agent),
     waits: async () => void checks.push(...await waits(agent)),
     queries: async () => void checks.push(...await queries(agent)),
     disks: () => disks(lab, agent, check),
