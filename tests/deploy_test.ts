@@ -84,6 +84,14 @@ Deno.test("the role of who diagnoses allows exactly what a diagnosis asks for", 
   assert.deepEqual(new Set(given), wanted);
 });
 
+Deno.test("the systemd unit lets a sink write where the documentation has one", () => {
+  const example = /^ +- kind: file\n +path: (\S+)$/m.exec(read("docs/configuration.md"))?.[1] ?? "";
+  const unit = read("deploy/systemd/podskoop.service");
+  const writable = /^LogsDirectory=(\S+)$/m.exec(unit)?.[1];
+  assert.match(unit, /^ProtectSystem=strict$/m);
+  assert(example.startsWith(`/var/log/${writable}/`), example);
+});
+
 Deno.test("the DaemonSet has the systemd unit's capabilities, and a configuration", async () => {
   const all = documents("deploy/kubernetes/podskoop.yaml");
   const text = JSON.stringify(all);
