@@ -99,7 +99,9 @@ function tell(trouble) {
 function showConnection(kind, text) {
   const element = find("connection");
   element.dataset.state = kind;
-  if (element.textContent !== text) element.textContent = text;
+  if (element.textContent === text) return;
+  element.textContent = text;
+  if (state.events.length === 0) showEvents();
 }
 
 // The node
@@ -253,7 +255,7 @@ function showChart() {
         { class: name },
         make("i"),
         title,
-        make("b", {}, wordNumber(latest?.get(name) ?? 0)),
+        make("b", {}, latest === undefined ? "–" : wordNumber(latest.get(name) ?? 0)),
       )
     ),
   );
@@ -271,7 +273,9 @@ function showChart() {
     plot.right -
     ((state.history.length - 1 - index) / (HISTORY_MAX - 1)) * (plot.right - plot.left);
   const label = CHARTED.map(({ name, title }) =>
-    `${title} ${wordNumber(latest?.get(name) ?? 0)} per second`
+    latest === undefined
+      ? `${title} not read yet`
+      : `${title} ${wordNumber(latest.get(name) ?? 0)} per second`
   );
   const svg = draw("svg", {
     viewBox: `0 0 ${width} ${height}`,
@@ -418,7 +422,7 @@ function podRow({ key, namespace, name, title, pod, figures }) {
       "data-key": key,
       title: [key, ...more.filter((part) => part)].join("\n"),
       onclick: () => {
-        find("events-pod").value = name;
+        find("events-pod").value = title;
         showEvents();
         find("events").scrollIntoView({ block: "nearest" });
       },
@@ -590,16 +594,24 @@ function showEvents(fresh = false) {
       make(
         "li",
         { class: "empty" },
-        filtered ? "No event matches" : "No packet dropped, no connection reset",
+        filtered ? "No event matches" : emptyWords(),
       ),
     );
   }
 }
 
+/** Who cannot see events must not read that there are none. */
+function emptyWords() {
+  const { dataset, textContent } = find("connection");
+  return dataset.state === "good"
+    ? "No packet dropped, no connection reset"
+    : `No events to show: ${textContent}`;
+}
+
 function whoOf({ pod, network }) {
   if (pod === undefined) return `netns ${network.netns}`;
   if (pod.namespace === "" && pod.name === "") return pod.kind;
-  return pod.namespace === "" ? pod.name : `${pod.namespace}/${pod.name}`;
+  return [pod.namespace, pod.name].filter((part) => part !== "").join("/");
 }
 
 function wordEnd(end) {

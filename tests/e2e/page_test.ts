@@ -151,11 +151,15 @@ Deno.test("the page of what gets through has both ways, and nothing to do", asyn
 
 Deno.test("the console shows the node and its pods, diagnoses, and asks nobody else", async () => {
   await using agent = await AgentUnderTest.start();
+  let refusing = false;
   // As `ssh -L` to the socket does it.
   await using server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
     async ({ url, method, signal, body: sent }) => {
       const { pathname, search } = new URL(url);
+      if (refusing && /^\/(metrics$|events)/.test(pathname)) {
+        return Response.json({ error: "Cannot GET it" }, { status: 403 });
+      }
       const init = { method, signal, ...(sent === null ? {} : { body: sent }) };
       const { status, headers, body } = await agent.ask(pathname + search, init);
       return new Response(body, { status, headers });
@@ -191,6 +195,18 @@ Deno.test("the console shows the node and its pods, diagnoses, and asks nobody e
   })`);
   assert.match(String(answer), /^blocked at node lab-node: nothing listens on tcp port 1 /);
   assert.deepEqual(browser.errors, []);
+  refusing = true;
+  await browser.open(url, { width: 1280 });
+  const unseen = await browser.evaluate(`new Promise((resolve) => {
+    const looking = setInterval(() => {
+      if (document.getElementById("connection").dataset.state !== "bad") return;
+      clearInterval(looking);
+      const words = (id) => document.getElementById(id).innerText.replaceAll(/\\s+/g, " ").trim();
+      resolve([words("events-list"), words("legend")]);
+    }, 50);
+  })`);
+  const none = "No events to show: no rights to see events";
+  assert.deepEqual(unseen, [none, "Drops– Resets–"]);
   // Its stream of events ends before what carries it does.
   await browser.open("about:blank", { width: 400 });
 });
