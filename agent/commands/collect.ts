@@ -15,6 +15,7 @@ import {
   NoAgentFailure,
   withClientOptions,
 } from "./client.ts";
+import { tellingMissing } from "./collect_missing.ts";
 import { withExamples } from "./program.ts";
 import { saveSnapshot } from "./snapshot_file.ts";
 import { Failure, type Terminal } from "./terminal.ts";
@@ -55,7 +56,9 @@ export function collectCommand(terminal: Terminal): Command {
     const { output } = options;
     const packing = output === undefined ? "json" : usable(() => packingOf(output));
     const explicit = command.getOptionValueSource("agent") === "cli";
-    const pieces = await snapshot(options, explicit, terminal);
+    const taken = await snapshot(options, explicit, terminal);
+    // The agent's own process speaks to the agent, which hands on what it is asked for.
+    const pieces = options.knownFromStdin === true ? taken : tellingMissing(taken, terminal);
     if (output === undefined) { for await (const piece of pieces) terminal.out(piece); }
     else await saveSnapshot(output, packing, pieces);
   });
