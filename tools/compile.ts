@@ -16,6 +16,9 @@ import { fileURLToPath } from "node:url";
 const V8_FLAGS = "--max-old-space-size=4096,--initial-old-space-size=48," +
   "--heap-growing-percent=30,--max-semi-space-size=4";
 
+/** Where packages are put in the tree that is compiled. */
+const PACKAGES = "packages";
+
 /** Other names that the binary answers to. */
 const LINKS = ["inspector", "skoop"] as const;
 
@@ -97,6 +100,8 @@ async function identity(root: string) {
 /**
  * Copies what the binary is made of to a folder in `dist/`, and gives every file the same time: the
  * binary holds its files' times, and equal sources are to give an equal binary.
+ *
+ * A binary that runs holds all that is embedded in it in memory, from its start to its end.
  */
 async function stage(root: string, files: readonly string[]): Promise<string> {
   await Deno.mkdir(join(root, "dist"), { recursive: true });
@@ -109,24 +114,82 @@ async function stage(root: string, files: readonly string[]): Promise<string> {
     await Deno.mkdir(join(folder, file, ".."), { recursive: true });
     await Deno.copyFile(join(root, file), join(folder, file)).catch(notThere(file));
   }
+  await stagePackages(folder);
   await Deno.mkdir(join(folder, "dist"), { recursive: true });
   await Deno.writeTextFile(join(folder, "dist/build.json"), `${JSON.stringify(build)}\n`);
-  await Deno.writeTextFile(join(folder, "deno.lock"), await lockWithoutTypes(root));
+  for (const file of await filesBelow(folder, ".")) {
+    if (!/\.(ts|js|mjs)$/.test(file) || file.startsWith("console/")) continue;
+    const text = await Deno.readTextFile(join(folder, file));
+    await Deno.writeTextFile(join(folder, file), withoutComments(text));
+  }
   for (const file of await filesBelow(folder, ".")) {
     await Deno.utime(join(folder, file), second, second);
   }
   return folder;
 }
 
-/** `deno compile` embeds each package of the lock file, so those that only declare types go. */
-async function lockWithoutTypes(root: string): Promise<string> {
-  const lock = JSON.parse(await Deno.readTextFile(join(root, "deno.lock")));
-  for (const part of [lock.specifiers, lock.npm]) {
-    for (const name of Object.keys(part)) {
-      if (/^(npm:)?(@types\/|undici-types@)/.test(name)) delete part[name];
-    }
+/**
+ * Copies the packages of the staged `deno.json` beside it, and has it name the copies: then `deno
+ * compile` embeds the modules that are imported, and of a package that it knows as such, every
+ * file, which is five megabytes more. Licences go along, as they ask for it.
+ */
+async function stagePackages(folder: string): Promise<void> {
+  const file = join(folder, "deno.json");
+  const { imports, ...config } = JSON.parse(await Deno.readTextFile(file));
+  const staged: Record<string, string> = {};
+  for (const [name, target] of Object.entries<string>(imports)) {
+    if (!target.startsWith("npm:")) staged[name] = target;
+    else if (!name.endsWith("/")) staged[name] = await stagePackage(name, folder);
   }
-  return `${JSON.stringify(lock, undefined, 2)}\n`;
+  await Deno.writeTextFile(file, JSON.stringify({ ...config, imports: staged }));
+}
+
+/** Has every package of the lock file in Deno's cache. */
+async function fetchPackages(root: string): Promise<void> {
+  const args = ["install", "--quiet", "--frozen"];
+  const { success } = await new Deno.Command(Deno.execPath(), { args, cwd: root }).spawn().status;
+  if (!success) throw new Error('Cannot compile without the packages that "deno.json" names');
+}
+
+/** Copies one package; its module for `import`. */
+async function stagePackage(name: string, folder: string): Promise<string> {
+  let from = fileURLToPath(new URL(".", import.meta.resolve(name)));
+  while (!(await list(from)).some((entry) => entry.name === "package.json")) {
+    from = join(from, "..");
+  }
+  const to = join(PACKAGES, name);
+  for (const path of await filesBelow(from, ".")) {
+    if (!/\.m?js$|^LICEN[CS]E/.test(path)) continue;
+    await Deno.mkdir(join(folder, to, path, ".."), { recursive: true });
+    await Deno.copyFile(join(from, path), join(folder, to, path));
+  }
+  const { exports: { ".": main } } = JSON.parse(
+    await Deno.readTextFile(join(from, "package.json")),
+  );
+  return `./${join(to, main.import?.default ?? main.import ?? main.default)}`;
+}
+
+/**
+ * The text without what its comments say. Lines keep their numbers, which errors name. A comment
+ * after code stays, and so does all of a file with a template of several lines, which may hold what
+ * only looks like one.
+ */
+export function withoutComments(text: string): string {
+  let inside = false;
+  const lines: string[] = [];
+  for (const line of text.split("\n")) {
+    const isComment = inside || /^\s*\/[/*]/.test(line);
+    const ticks = line.replace(/\\./g, "").split("`").length - 1;
+    if (!isComment && (ticks % 2 === 1 || line.endsWith("\\"))) return text;
+    if (!isComment || /^\s*\/\//.test(line) && !inside) {
+      lines.push(isComment ? "" : line);
+      continue;
+    }
+    const end = line.indexOf("*/", inside ? 0 : line.indexOf("/*") + 2);
+    lines.push(end < 0 ? "" : line.slice(end + 2));
+    inside = end < 0;
+  }
+  return lines.join("\n");
 }
 
 /** Where the runtime half of the pinned Deno lies. */
@@ -146,10 +209,14 @@ async function compile(root: string): Promise<void> {
   if (Deno.version.deno !== pinned) {
     throw new Error(`Cannot compile with Deno ${Deno.version.deno}: the pinned one is ${pinned}`);
   }
+  await fetchPackages(root);
   const files = await embeddedFiles(root);
   const staged = await stage(root, files);
   try {
-    await denoCompile(staged, [...files, "dist/build.json"], await denort(root));
+    const licences = (await filesBelow(staged, PACKAGES)).filter((path) =>
+      /\/LICEN[CS]E/.test(path)
+    );
+    await denoCompile(staged, [...files, "dist/build.json", ...licences], await denort(root));
   } finally {
     await Deno.remove(staged, { recursive: true });
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { embeddedFiles } from "./compile.ts";
+import { embeddedFiles, withoutComments } from "./compile.ts";
 
 Deno.test("compile embeds units, objects and assets by listing, and no test", async () => {
   const root = await Deno.makeTempDir({ prefix: "podskoop-compile-" });
@@ -45,4 +45,31 @@ Deno.test("compile embeds units, objects and assets by listing, and no test", as
   } finally {
     await Deno.remove(root, { recursive: true });
   }
+});
+
+const COMMENTED = `
+/**
+ * What it does, with an \`example\`.
+ */
+import { a } from "a"; // why
+  // only a comment
+/* short */ const url = "http://host/*";
+  /* begins
+     goes on */ use(a, url);
+const text = \`one line of ticks\`;
+`.slice(1);
+
+Deno.test("compile embeds no comments, and every line under its number", () => {
+  const lines = withoutComments(COMMENTED).split("\n");
+  assert.deepEqual(lines, [
+    ...["", "", "", 'import { a } from "a"; // why', "", ' const url = "http://host/*";', ""],
+    ...[" use(a, url);", "const text = `one line of ticks`;", ""],
+  ]);
+});
+
+Deno.test("compile takes nothing out of a text that may not be code", () => {
+  const shell = "script(`\n/* any */\n// kept\n`);\n";
+  const escaped = "script(`\\`\n// kept\n\\``);\n";
+  const continued = 'script("\\\n// kept\\\n");\n';
+  for (const text of [shell, escaped, continued]) assert.equal(withoutComments(text), text);
 });
