@@ -47,6 +47,9 @@ Deno.test("churn with every probe on leaves nothing under way, and no descriptor
   await maker.do(`make ${NAME}`);
   await using agent = await AgentUnderTest.start({ config: await everyProbe() });
   await agent.metrics();
+  // The last line of its start: all that it opens for good is open.
+  const hasStarted = () => Promise.resolve(agent.log.includes("Listening on"));
+  ok(await eventually(hasStarted, (started) => started, PATIENCE_MS), agent.log);
   const before = descriptors(agent);
   try {
     for (let index = 0; index < NAMESPACES; index++) {
