@@ -18,6 +18,13 @@ const SECRET_BYTES_MAX = 64 * 1024;
 /** A system's whole bundle has less than 1 MiB. */
 const AUTHORITIES_BYTES_MAX = 16 * 1024 * 1024;
 
+/** What to do about failures of TLS, which fetch tells in the words of its library. */
+const TLS_REMEDIES = [
+  [/UnknownIssuer/, "name its authority's certificate by --ca-file FILE"],
+  [/InvalidContentType/, "it seems to speak no TLS, so ask it by http://"],
+  [/invalid HTTP version/, "if it speaks TLS, ask it by https://"],
+] as const;
+
 /** What the command line says of the agent to ask. */
 export interface ClientOptions {
   readonly agent: AgentAddress;
@@ -184,7 +191,9 @@ export class AgentClient implements Disposable {
       }
       return new NoAgentFailure(`Cannot reach the agent at "${this.where}": ${messageOf(error)}`);
     }
-    return new NoAgentFailure(`Cannot talk to the agent at "${this.where}": ${messageOf(cause)}`);
+    const words = `Cannot talk to the agent at "${this.where}": ${messageOf(cause)}`;
+    const remedy = TLS_REMEDIES.find(([pattern]) => pattern.test(words))?.[1];
+    return new NoAgentFailure(remedy === undefined ? words : `${words}: ${remedy}`);
   }
 
   #connect(): Promise<Deno.Conn> {
@@ -235,7 +244,10 @@ function readSecret(what: string, path: string): string {
   } catch (error) {
     throw new Failure(`Cannot read the ${what} file "${path}": ${messageOf(error)}`);
   }
-  if (what !== "token") return text;
+  if (what !== "token") {
+    if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
+    throw new Failure(`Cannot use the CA file "${path}" as it has no certificate (PEM)`);
+  }
   // The first word of the agent's own token files is the token; the second is its role.
   const [token = ""] = text.trim().split(/\s+/);
   if (/^[\w\-.~+/]+=*$/.test(token)) return token;
@@ -252,6 +264,10 @@ function errorOf(text: string): string | undefined {
   }
 }
 
+/** In its own words, and in those of what caused it, where they say more: "fetch failed". */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  if (!(error.cause instanceof Error)) return error.message;
+  const cause = messageOf(error.cause);
+  return error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;
 }

@@ -82,6 +82,55 @@ Deno.test("a refusal is told in the agent's words; what was asked wrong is misus
   assert.match((await failure(options)).message, /refuses: Cannot GET it$/);
 });
 
+/** What openssl makes: a key, and a certificate that signs itself, for 127.0.0.1 and as told. */
+async function selfSigned(dir: string): Promise<Readonly<Record<"cert" | "key", string>>> {
+  const { success } = await new Deno.Command("openssl", {
+    args: [
+      ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
+      ...["-subj", "/CN=agent", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"],
+      ...["-addext", "basicConstraints=critical,CA:FALSE"],
+      ...["-keyout", `${dir}/key`, "-out", `${dir}/cert`],
+    ],
+    ...{ stdout: "null", stderr: "null" },
+  }).output();
+  assert(success);
+  return {
+    cert: await Deno.readTextFile(`${dir}/cert`),
+    key: await Deno.readTextFile(`${dir}/key`),
+  };
+}
+
+Deno.test("what is wrong with TLS is told with what to do about it", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "podskoop-client-" });
+  const settings = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
+  try {
+    const made = await selfSigned(dir);
+    await using tls = Deno.serve({ ...settings, ...made }, () => new Response("yes"));
+    await using plain = Deno.serve(settings, () => new Response("yes"));
+    const asked = async (base: string, more: Partial<ClientOptions> = {}) =>
+      (await failure({ agent: parseAgent(base), ...more })).message;
+    const address = `127.0.0.1:${tls.addr.port}`;
+    assert.match(
+      await asked(`https://${address}`),
+      /UnknownIssuer: name its .* by --ca-file FILE$/,
+    );
+    assert.match(
+      await asked(`https://127.0.0.1:${plain.addr.port}`),
+      /it seems to speak no TLS, so ask it by http:\/\/$/,
+    );
+    assert.match(await asked(`http://${address}`), /if it speaks TLS, ask it by https:\/\/$/);
+    const key = await asked(`https://${address}`, { caFile: `${dir}/key` });
+    assert.equal(key, `Cannot use the CA file "${dir}/key" as it has no certificate (PEM)`);
+    using client = new AgentClient({
+      agent: parseAgent(`https://${address}`),
+      caFile: `${dir}/cert`,
+    });
+    assert.equal(await client.text("/"), "yes");
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
 Deno.test("an answer of another shape, or no JSON, is told", async () => {
   let body = '{"version":7}';
   await using agent = serveUnix(() => new Response(body));
