@@ -16,6 +16,7 @@ import {
   withClientOptions,
 } from "./client.ts";
 import { tellingMissing } from "./collect_missing.ts";
+import { tellingWait } from "./patience.ts";
 import { withExamples } from "./program.ts";
 import { saveSnapshot } from "./snapshot_file.ts";
 import { Failure, type Terminal } from "./terminal.ts";
@@ -56,6 +57,7 @@ export function collectCommand(terminal: Terminal): Command {
     const { output } = options;
     const packing = output === undefined ? "json" : usable(() => packingOf(output));
     const explicit = command.getOptionValueSource("agent") === "cli";
+    using _wait = tellingWait("Collecting", terminal);
     const taken = await snapshot(options, explicit, terminal);
     // The agent's own process speaks to the agent, which hands on what it is asked for.
     const pieces = options.knownFromStdin === true ? taken : tellingMissing(taken, terminal);

@@ -44,6 +44,7 @@ import {
 import { PAGE_ADDRESS, servePage } from "./diagnose_page.ts";
 import { asksApi, clusterOf, diagnosed, namesOf } from "./diagnose_objects.ts";
 import { verified } from "./diagnose_verify.ts";
+import { tellingWait } from "./patience.ts";
 import { withExamples } from "./program.ts";
 import { readSnapshotFile } from "./snapshot_file.ts";
 import { Failure, type Terminal } from "./terminal.ts";
@@ -258,6 +259,7 @@ async function snapshotsOf(
   terminal: Terminal,
   pairs: Pairs,
 ): Promise<Collected> {
+  using _wait = tellingWait("Collecting", terminal);
   const { agents = [] } = options;
   if (options.snapshot.length > 0) {
     return { snapshots: await Promise.all(options.snapshot.map(readSnapshotFile)), missing: [] };
