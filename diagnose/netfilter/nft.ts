@@ -181,7 +181,11 @@ class NftChain implements Chain {
       : written;
     const step = statementsOf(expressions, contextOf(this.#table));
     const reference = (number: number) =>
-      this.#reference(number, ruleText(expressions), packetsOf(expressions));
+      this.#reference(
+        number,
+        ruleText(expressions, textOf(json.comment)),
+        packetsOf(expressions),
+      );
     let made: RuleReference | undefined;
     return this.#read[at] = {
       get reference() {

@@ -91,6 +91,26 @@ for (const [name, packet, verdict, text] of INPUT) {
   });
 }
 
+Deno.test("nft shows a rule with its comment, by which people know whose it is", () => {
+  const own = { family: "inet", table: "t", chain: "c" };
+  const nft = (comment?: string) =>
+    JSON.stringify({
+      nftables: [
+        { table: { family: "inet", name: "t", handle: 1 } },
+        { chain: { ...own, name: "c", handle: 1, type: "filter", hook: "input", prio: 0 } },
+        { rule: { ...own, handle: 2, comment, expr: [{ drop: null }] } },
+      ],
+    });
+  const text = (comment?: string) =>
+    new Netfilter(namespaceWith({ nft: nft(comment) })).run(
+      "input",
+      packetOf(POD, POD, 80),
+      AROUND,
+    )[0]?.by?.text;
+  assert.equal(text(), "drop");
+  assert.equal(text("shop's"), 'drop comment "shop\'s"');
+});
+
 Deno.test("nft keeps a change where the rule ends without a verdict", () => {
   const outcome = only(run("forward", packetOf(POD, "10.9.9.9", 1)));
   assert.deepEqual([outcome.verdict, outcome.packet.mark], ["accept", 3]);

@@ -12,9 +12,11 @@ const ELEMENTS_MAX = 8;
 /** Expressions in each other. */
 const DEPTH_MAX = 12;
 
-/** A rule. */
-export function ruleText(expressions: readonly unknown[]): string {
-  const text = expressions.map((each) => statement(each)).filter((part) => part !== "").join(" ");
+/** A rule, and the comment by which people know whose it is. */
+export function ruleText(expressions: readonly unknown[], comment?: string): string {
+  const said = comment === undefined ? "" : `comment ${JSON.stringify(comment)}`;
+  const parts = [...expressions.map((each) => statement(each)), said];
+  const text = parts.filter((part) => part !== "").join(" ");
   return text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text;
 }
 
