@@ -96,17 +96,44 @@ type Passed = Extract<Arrival, { at: "device" | "tunnel" | "beyond" }>;
 
 /** A frame that goes round is lost; these are devices it passes. */
 const DEVICES_PASSED_MAX = 64;
+/** Devices that it and its copies pass: where bridges are in a loop, each turn doubles them. */
+const COPIES_PASSED_MAX = 20_000;
 
 /** Moves frames. */
 export class Frames {
+  #copies = 0;
+
   /** Without what is IP's, bridges ask nobody. */
   constructor(readonly network: Network, readonly routed?: Routed) {}
 
   /** What becomes of a frame that a device sends. */
   transmit(place: Place, frame: Frame, before: Trail, passed = 0): readonly Arrival[] {
+    return this.#counted(passed, () => this.#transmit(place, frame, before, passed));
+  }
+
+  /** What becomes of a frame that a device receives. */
+  receive(place: Place, frame: Frame, before: Trail, passed = 0): readonly Arrival[] {
+    return this.#counted(passed, () => this.#receive(place, frame, before, passed));
+  }
+
+  /** Each frame that is new has its own count; one that others wait for counts for them, too. */
+  #counted(passed: number, move: () => readonly Arrival[]): readonly Arrival[] {
+    if (passed > 0) return move();
+    const before = this.#copies;
+    this.#copies = 0;
+    const found = move();
+    this.#copies += before;
+    return found;
+  }
+
+  #goesRound(passed: number): boolean {
+    return passed > DEVICES_PASSED_MAX || ++this.#copies > COPIES_PASSED_MAX;
+  }
+
+  #transmit(place: Place, frame: Frame, before: Trail, passed: number): readonly Arrival[] {
     const { device } = place;
     if (!device.up) return [lostDown(place, frame, before)];
-    if (passed > DEVICES_PASSED_MAX) return [this.#round(place, frame, before)];
+    if (this.#goesRound(passed)) return [this.#round(place, frame, before)];
     const trail = programmed("out", place, frame, before);
     if ("at" in trail) return [trail];
     const send = (next: Pick<Passed, "frame" | "trail">) =>
@@ -152,11 +179,10 @@ export class Frames {
     }
   }
 
-  /** What becomes of a frame that a device receives. */
-  receive(place: Place, frame: Frame, before: Trail, passed = 0): readonly Arrival[] {
+  #receive(place: Place, frame: Frame, before: Trail, passed: number): readonly Arrival[] {
     const { namespace, device } = place;
     if (!device.up) return [lostDown(place, frame, before)];
-    if (passed > DEVICES_PASSED_MAX) return [this.#round(place, frame, before)];
+    if (this.#goesRound(passed)) return [this.#round(place, frame, before)];
     const trail = programmed("in", place, frame, before);
     if ("at" in trail) return [trail];
     const master = namespace.device(device.link.master)?.kind ?? "";
@@ -279,6 +305,8 @@ export class Frames {
       })];
     }
     if (!bridge.device.up) return [lostDown(bridge, frame, trail)];
+    const locked = lockedOut(bridge, port, frame, trail);
+    if (locked !== undefined) return [locked];
     const vlan = ingressVlan(bridge, port.device.name, frame.vlan);
     if (vlan === "refused") return [vlanLost(port, bridge, frame, trail)];
     const tagged = vlan === undefined ? frame : { ...frame, vlan };
@@ -334,10 +362,13 @@ export class Frames {
       if (port !== undefined) return this.#leave(bridge, from, port, frame, trail, passed);
     }
     const everyone = frame.destination === BROADCAST;
-    const flag = everyone ? "bcast_flood" : "flood";
+    const many = frame.about?.family === 6 ? "mcast_flood" : "bcast_flood";
+    const flag = everyone ? many : "flood";
+    // The bridge's own questions go everywhere (`br_flood`).
+    const free = everyone && from === undefined;
     const found = ports.filter(({ device }) =>
       device.name !== from?.device.name || portAttribute(device, "hairpin") === true
-    ).filter(({ device }) => portAttribute(device, flag) !== false)
+    ).filter(({ device }) => free || portAttribute(device, flag) !== false)
       .flatMap((port) => this.#leave(bridge, from, port, frame, trail, passed));
     if (everyone) return [...found, ...(from === undefined ? [] : up())];
     // Of a frame that is sent everywhere, only where it is taken counts.
@@ -480,6 +511,24 @@ function bridgedStep(bridge: Place, from: Place | undefined, port: Place, next: 
     text: `bridge ${bridge.device.name}: ${ports}`,
     packet,
   });
+}
+
+/** A port that is locked takes frames only of those that the bridge has behind it already. */
+function lockedOut(bridge: Place, port: Place, frame: Frame, trail: Trail): Arrival | undefined {
+  if (portAttribute(port.device, "locked") !== true) return undefined;
+  const { name } = port.device;
+  const { fdb } = bridge.namespace.snapshot;
+  const known = fdb?.some((entry) =>
+    entry.master === bridge.device.name && entry.ifname === name && entry.mac === frame.source &&
+    entry.state !== "permanent"
+  );
+  if (known === true) return undefined;
+  return lost(port, frame, trail, "bridge-port", {
+    what: `the port "${name}" of the bridge "${bridge.device.name}" is locked, and takes no ` +
+      `frames from ${frame.source}`,
+    confirm: bridge.namespace.command(`bridge fdb show dev ${shellWord(name)}`),
+    fix: `bridge fdb add ${frame.source} dev ${shellWord(name)} master static`,
+  }, fdb === undefined);
 }
 
 /** The port that the bridge believes an address behind. */

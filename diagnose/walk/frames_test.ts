@@ -72,6 +72,46 @@ Deno.test("a bridge's ports refuse by state, isolation, flooding, and by being d
   assert.equal(reached(bridge({ va: { down: true } }), B), "device-down");
 });
 
+Deno.test("a bridge's own questions are sent to ports that others' are not sent to", () => {
+  const about = { family: 6 as const, bits: 1n };
+  const asks = (port: Readonly<Record<string, unknown>>, from: string, six: boolean) => {
+    const network = bridge({ vb: { port } });
+    const namespace = network.namespaces.find(({ label }) => label === `netns ${from}`);
+    const device = namespace?.device(from === "n" ? "br0" : "eth0");
+    assert.ok(namespace !== undefined && device !== undefined);
+    const frame = { source: device.mac, destination: BROADCAST, ...(six ? { about } : {}) };
+    return new Frames(network).transmit({ namespace, device }, frame, START)
+      .some((each) => each.at === "device" && each.place.namespace.label === "netns b");
+  };
+  for (const six of [false, true]) {
+    assert.equal(asks({ mcast_flood: false }, "a", six), !six);
+    assert.equal(asks({ bcast_flood: false }, "a", six), six);
+    assert.equal(asks({ mcast_flood: false, bcast_flood: false }, "n", six), true);
+  }
+});
+
+Deno.test("a bridge's port that is locked takes frames of whom the bridge knows there", () => {
+  const va = { va: { port: { locked: true } } };
+  const entry = { mac: macOf("a", "eth0"), ifname: "va", master: "br0", state: "" };
+  assert.equal(reached(bridge(va, { fdb: [] }), B), "bridge-port");
+  assert.equal(reached(bridge(va, { fdb: [entry] }), B), "b:eth0");
+  for (const other of [{ ifname: "vb" }, { state: "permanent" }, { mac: B }]) {
+    assert.equal(reached(bridge(va, { fdb: [{ ...entry, ...other }] }), B), "bridge-port");
+  }
+});
+
+Deno.test("a frame ends where a bridge's ports are cabled to each other", () => {
+  const port = (to: string, where = "n"): MadeDevice => ({
+    ...{ kind: "veth", to: [where, to], master: "br0" },
+  });
+  const loops = { vx: port("vy"), vy: port("vx"), vz: port("vw"), vw: port("vz") };
+  const network = new Network([madeSnapshot({
+    n: { devices: { br0: { kind: "bridge" }, va: port("eth0", "a"), ...loops } },
+    a: { devices: { eth0: { kind: "veth", to: ["n", "va"] } } },
+  })]);
+  assert.match(reached(network, BROADCAST), /too-many-steps/);
+});
+
 Deno.test("a bridge that filters VLANs keeps a frame in its own", () => {
   const member = (ifname: string, vlan: number) => ({
     ifname,

@@ -19,7 +19,7 @@ export const MATCHES: readonly string[] = [
   ...["-p udp -m multiport ! --ports 80,20000:20010", "-p tcp -m tcp ! --syn"],
   ...["-p tcp -m tcp --tcp-flags ALL SYN", "-p tcp -m tcp ! --tcp-flags SYN,FIN SYN"],
   ...["-m dscp ! --dscp-class CS1", "-m ecn ! --ecn-ip-ect 1", "-p icmp", "! -p icmp", "-p 132"],
-  ...["-p sctp -m sctp --dport 80", "-p dccp -m dccp --dport 80", "-p udplite"],
+  ...["-p sctp -m sctp --dport 80", "-p dccp -m dccp --dport 80"],
   ...["-m length ! --length 28", "-m length --length 60:65535", "-m physdev ! --physdev-is-in"],
   ...["-m physdev ! --physdev-is-bridged", "-m physdev --physdev-in r0", "-m mark ! --mark 0/0"],
   ...["-m connmark ! --mark 0", "-m state ! --state NEW", "-m devgroup --src-group 0"],
