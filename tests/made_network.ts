@@ -13,6 +13,7 @@ export interface MadeDevice {
   readonly addresses?: readonly string[];
   readonly master?: string;
   readonly mtu?: number;
+  readonly group?: string;
   readonly down?: boolean;
   readonly data?: Readonly<Record<string, unknown>>;
   readonly port?: Readonly<Record<string, unknown>>;
@@ -123,7 +124,8 @@ function madeLink(
   all: Readonly<Record<string, MadeNamespace>>,
   inum: (name: string) => number,
 ): NonNullable<NamespaceSnapshot["links"]>[number] {
-  const { kind = "physical", to, addresses = [], master, mtu = 1500, down, data, port } = given;
+  const { kind = "physical", to, addresses = [], master, mtu = 1500, down, data, port, group } =
+    given;
   const index = (of: string, device: string) =>
     ["lo", ...Object.keys(all[of]?.devices ?? {})].indexOf(device) + 1;
   const lower = to === undefined || to[0] === namespace ? [] : ["LOWER_UP"];
@@ -136,6 +138,7 @@ function madeLink(
     link_type: { loopback: "loopback", ipip: "ipip", wireguard: "none" }[kind] ?? "ether",
     address: kind === "loopback" ? "00:00:00:00:00:00" : macOf(namespace, name),
     ...(master === undefined ? {} : { master }),
+    ...(group === undefined ? {} : { group }),
     ...(to === undefined ? {} : {
       link_index: index(...to),
       ...(to[0] === namespace ? {} : { link_netnsid: inum(to[0]) }),

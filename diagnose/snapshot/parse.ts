@@ -97,13 +97,24 @@ const ROUTE_TYPES = [
  * which the kernel fixes; tables, protocols and scopes stay numbers, which each node names itself.
  */
 export function parseRoutes(family: Family, text: string) {
-  const defaults = withDefaults(json("routes", text), () => ({
+  const defaults = withDefaults(json("routes", withoutTwins(text)), () => ({
     family,
     table: "254",
     type: "unicast",
   }));
   return list("a route", routeShape, defaults)
     .map((route) => ({ ...route, type: ROUTE_TYPES[Number(route.type)] ?? route.type }));
+}
+
+/**
+ * Of a route that puts packets into others, iproute2 prints the others' destination under the name
+ * of the route's own, of which JSON keeps the last (`print_encap_ip` of `lwtunnel.c`).
+ */
+function withoutTwins(text: string): string {
+  return text.replace(
+    /("encap":"ip6?"(?:,"(?:id|src|ttl|tos|tc|hoplimit)":(?:"[^"]*"|\d+))*),"dst":/g,
+    '$1,"encap_dst":',
+  );
 }
 
 /** `ip -N -j nexthop`. */

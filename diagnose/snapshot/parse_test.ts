@@ -61,6 +61,19 @@ Deno.test("parseRoutes has types by name, tables by number, and every next hop",
   assert.ok(v6.every(({ family }) => family === "inet6"));
 });
 
+Deno.test("parseRoutes takes the destination of a route for that, not that of its tunnel", () => {
+  // `ip -N -d -j route show table all` of iproute2 6.1, Linux 6.18.
+  const text = '[{"type":"1","dst":"10.22.0.0/16","encap":"ip","id":7,"src":"0.0.0.0",' +
+    '"dst":"10.1.1.9","ttl":0,"tos":0,"dev":"v1","table":"254","flags":[]},' +
+    '{"type":"1","dst":"10.24.0.0/16","encap":"seg6","mode":"encap","segs":["fd01::9"],' +
+    '"dev":"v1"}]';
+  const routes = parseRoutes("inet", text);
+  assert.deepEqual(routes.map(({ dst }) => dst), ["10.22.0.0/16", "10.24.0.0/16"]);
+  const [first, second] = routes.map((route) => JSON.stringify(route));
+  assert.match(first ?? "", /"encap":"ip".*"encap_dst":"10\.1\.1\.9"/);
+  assert.match(second ?? "", /"encap":"seg6"/);
+});
+
 Deno.test("parseRules has selectors, and says what is negated", () => {
   const rules = parseRules("inet", capture("rules4"));
   assert.deepEqual(rules.map(({ priority }) => priority), [0, 31999, 32000, 32765, 32766, 32767]);

@@ -177,6 +177,8 @@ export function sourceProblem(
   }
   const back = lookup(namespace, reverseFlow(namespace, device, packet));
   const route = back.found === "route" ? back.route : undefined;
+  // What is not known of the way back is told where an answer takes it.
+  if (back.found === "unknown") return undefined;
   if (route === undefined) {
     if (filter === 0) return undefined;
     return filtered(namespace, device, filter, `no route leads back to ${text}`, []);

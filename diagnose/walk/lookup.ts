@@ -57,9 +57,9 @@ export function lookup(namespace: Namespace, flow: Flow): Found {
     const table = action.table === 0 ? flow.vrf?.table ?? 0 : action.table;
     const one = inTable(namespace, table, flow, passed);
     if (one === undefined) continue;
+    if ("unknown" in one) return { found: "unknown", text: one.unknown };
     if ("type" in one) return { found: "refusal", type: one.type, text: `route ${one.text}` };
-    const { prefix } = one.route;
-    if (rule.suppressLength !== undefined && prefix.length <= rule.suppressLength) {
+    if (suppresses(namespace, rule, one.route)) {
       passed.push(`${one.route.text} (suppressed by rule ${rule.text})`);
       continue;
     }
@@ -68,7 +68,19 @@ export function lookup(namespace: Namespace, flow: Flow): Found {
   return { found: "nothing", passed };
 }
 
+/** Whether a rule passes over what its table has, by the prefix's length or the device's group. */
+function suppresses(
+  namespace: Namespace,
+  { suppressLength, suppressGroup }: Rule,
+  { prefix, hops: [first] }: Route,
+): boolean {
+  if (suppressLength !== undefined && prefix.length <= suppressLength) return true;
+  const group = namespace.device(first?.device)?.group;
+  return suppressGroup !== undefined && group === suppressGroup;
+}
+
 type InTable =
+  | { readonly unknown: string }
   | { readonly route: Route; readonly hops: readonly Hop[] }
   | { readonly type: Refusal; readonly text: string }
   | undefined;
@@ -81,6 +93,11 @@ function inTable(namespace: Namespace, table: number, flow: Flow, passed: string
     const type = refusalOf(route.type);
     if (type !== undefined) return { type, text: route.text };
     const hops = route.hops.filter((hop) => usable(namespace, flow, hop));
+    const encap = hops.find((hop) => hop.encap !== undefined)?.encap;
+    if (encap !== undefined) {
+      const text = `the route ${route.text} puts it into others (encap ${encap})`;
+      return { unknown: `${text}, which is not walked` };
+    }
     if (hops.length > 0) return { route, hops };
     passed.push(route.text);
   }

@@ -141,3 +141,49 @@ Deno.test("addressType asks the local table only, as the kernel does", () => {
   });
   assert.deepEqual(types, ["local", "broadcast", "unicast", "multicast", "broadcast"]);
 });
+
+Deno.test("lookup does not know what a route does that puts packets into others", () => {
+  const routes = [
+    { dst: "10.2.0.0/16", dev: "e0", encap: "seg6" },
+    { dst: "10.3.0.0/16", nhid: 7 },
+    { dst: "10.0.0.0/8", dev: "e1" },
+  ];
+  const more = { nexthops: [{ id: 7, dev: "e0", encap: "mpls" }] };
+  assert.equal(found({ routes, more }, "10.2.0.1"), "unknown");
+  assert.equal(found({ routes, more }, "10.3.0.1"), "unknown");
+  assert.equal(found({ routes, more }, "10.4.0.1"), "10.0.0.0/8 dev e1");
+});
+
+Deno.test("lookup passes over what a rule suppresses by its device's group", () => {
+  const devices = { e0: { group: "5" }, e1: {} };
+  const routes = [
+    { dst: "10.2.0.0/16", dev: "e0", table: "100" },
+    { dst: "10.3.0.0/16", dev: "e1", table: "100" },
+    { dst: "10.0.0.0/8", dev: "e1" },
+  ];
+  const rules = (group: string) => [
+    { family: "inet" as const, priority: 5, src: "all", table: "100", suppress_ifgroup: group },
+    { family: "inet" as const, priority: 32766, src: "all", table: "254" },
+  ];
+  const to = (group: string, address: string) =>
+    found({ devices, routes, rules: rules(group) }, address);
+  assert.equal(to("5", "10.2.0.1"), "10.0.0.0/8 dev e1");
+  assert.equal(to("5", "10.3.0.1"), "10.3.0.0/16 dev e1 table 100");
+  assert.equal(to("6", "10.2.0.1"), "10.2.0.0/16 dev e0 table 100");
+  assert.equal(to("default", "10.3.0.1"), "10.0.0.0/8 dev e1");
+  assert.equal(to("uplinks", "10.2.0.1"), "unknown");
+});
+
+Deno.test("lookup does not know whether a rule fits that asks what is not judged", () => {
+  const rule = (more: object) => [
+    { family: "inet" as const, priority: 5, src: "all", table: "100", ...more },
+    { family: "inet" as const, priority: 32766, src: "all", table: "254" },
+  ];
+  const routes = [{ dst: "10.0.0.0/8", dev: "e0", table: "100" }, { dst: "default", dev: "e1" }];
+  assert.equal(found({ routes, rules: rule({ flowlabel: "0x5" }) }, "10.2.0.1"), "unknown");
+  // What is known already decides.
+  const other = { dscp: 10, fwmark: "0x1" };
+  assert.equal(found({ routes, rules: rule(other) }, "10.2.0.1"), "default dev e1");
+  const plain = rule({ protocol: "0", flow_to: "5" });
+  assert.equal(found({ routes, rules: plain }, "10.2.0.1"), "10.0.0.0/8 dev e0 table 100");
+});

@@ -26,6 +26,8 @@ export interface Hop {
   readonly onlink: boolean;
   readonly dead: boolean;
   readonly linkdown: boolean;
+  /** What packets are put into, as `ip route` says it: `mpls`, `seg6`, `ip`. */
+  readonly encap?: string;
 }
 
 /** A route. */
@@ -153,6 +155,7 @@ interface GivenHop {
   readonly dev?: string;
   readonly weight?: number;
   readonly flags?: readonly string[];
+  readonly encap?: unknown;
 }
 
 function hopsOf(given: Given, objects: ReadonlyMap<number, GivenNexthop>): Hop[] {
@@ -168,7 +171,7 @@ function hopsOf(given: Given, objects: ReadonlyMap<number, GivenNexthop>): Hop[]
   return [hopOf(given)];
 }
 
-function hopOf({ gateway, via, dev, weight, flags = [] }: GivenHop): Hop {
+function hopOf({ gateway, via, dev, weight, flags = [], encap }: GivenHop): Hop {
   const address = parseAddress(gateway ?? via?.host ?? "");
   return {
     ...(dev === undefined ? {} : { device: dev }),
@@ -177,6 +180,7 @@ function hopOf({ gateway, via, dev, weight, flags = [] }: GivenHop): Hop {
     onlink: flags.includes("onlink"),
     dead: flags.includes("dead"),
     linkdown: flags.includes("linkdown"),
+    ...(encap === undefined ? {} : { encap: String(encap) }),
   };
 }
 

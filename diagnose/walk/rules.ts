@@ -46,6 +46,8 @@ export interface Rule {
   readonly action: Action;
   /** Results with a prefix that is no longer are passed over. */
   readonly suppressLength?: number;
+  /** So are results over devices of this group. */
+  readonly suppressGroup?: number;
   readonly text: string;
   fits(flow: Flow): boolean | undefined;
 }
@@ -84,13 +86,16 @@ export function defaultRules(family: Family): readonly Rule[] {
 export function ruleOf(given: Given): Rule {
   const family = given.family === "inet" ? 4 : 6;
   const suppress = given["suppress_prefixlen"] ?? given["suppress_prefixlength"];
+  const group = groupOf(given["suppress_ifgroup"]);
   const fits = selectors(given, family);
+  if (given["suppress_ifgroup"] !== undefined && group === undefined) fits.push(() => undefined);
   const negated = given.not !== undefined;
   return {
     family,
     priority: given.priority,
     action: actionOf(given),
     ...(typeof suppress === "number" ? { suppressLength: suppress } : {}),
+    ...(group === undefined ? {} : { suppressGroup: group }),
     text: textOf(given),
     fits(flow) {
       let unknown = false;
@@ -119,7 +124,22 @@ function actionOf(given: Given): Action {
 
 type Selector = (flow: Flow) => boolean | undefined;
 
-function selectors(given: Given, family: Family): readonly Selector[] {
+/** A device's group by its number; only one has a name wherever `ip` runs. */
+function groupOf(value: unknown): number | undefined {
+  if (value === "default") return 0;
+  return typeof value === "string" && /^\d+$/.test(value) ? Number(value) : undefined;
+}
+
+/** All that `ip` prints of a rule and that is judged here, or decides of nothing. */
+const KNOWN: readonly string[] = [
+  ...["family", "priority", "src", "srclen", "dst", "dstlen", "not", "fwmark", "fwmask", "iif"],
+  ...["iif_detached", "oif", "oif_detached", "table", "goto", "unresolved", "nop", "action", "tos"],
+  ...["dsfield", "l3mdev", "ipproto", "sport", "sport_start", "sport_end", "dport", "dport_start"],
+  ...["dport_end", "uid", "uid_start", "uid_end", "tun_id", "suppress_prefixlen", "protocol"],
+  ...["suppress_prefixlength", "suppress_ifgroup", "flow_from", "flow_to"],
+];
+
+function selectors(given: Given, family: Family): Selector[] {
   const found: Selector[] = [];
   const from = prefixOf(given.src, given.srclen, family);
   if (from !== undefined) {
@@ -151,6 +171,7 @@ function selectors(given: Given, family: Family): readonly Selector[] {
     found.push(({ uid }) => uid === undefined ? undefined : within(uid, uids));
   }
   if (given["tun_id"] !== undefined) found.push(() => undefined);
+  if (Object.keys(given).some((key) => !KNOWN.includes(key))) found.push(() => undefined);
   return found;
 }
 
