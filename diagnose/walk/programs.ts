@@ -38,7 +38,9 @@ export function met(way: "in" | "out", place: Place, packet: Packet): Met {
   }
   const direction = way === "in" ? "ingress" : "egress";
   const filters = (namespace.snapshot.filters ?? [])
-    .filter((each) => each.dev === device.name && each.direction === direction);
+    .filter((each) => each.dev === device.name && each.direction === direction)
+    // Other chains are asked where an action leads to them, which is unknown.
+    .filter((each) => (each["chain"] ?? 0) === 0);
   for (const filter of filters.toSorted((a, b) => (a.pref ?? 0) - (b.pref ?? 0))) {
     const does = actionOf(filter);
     if (does === "nothing") continue;
@@ -91,6 +93,10 @@ function member(value: unknown, name: string): unknown {
     : undefined;
 }
 
+function hasMember(value: unknown, name: string): boolean {
+  return member(value, name) !== undefined;
+}
+
 /** What a filter does with what it matches; undefined where that is not known. */
 function actionOf({ kind, options }: Filter): "drop" | "pass" | "takes" | "nothing" | undefined {
   // Programs are listed by themselves.
@@ -105,6 +111,10 @@ function actionOf({ kind, options }: Filter): "drop" | "pass" | "takes" | "nothi
       return "takes";
     }
     if (name !== "gact" && name !== "skbedit" && name !== "police") return undefined;
+    // A mark decides of routes and rules, a type of whom it is for.
+    if (name === "skbedit" && (hasMember(action, "mark") || hasMember(action, "ptype"))) {
+      return undefined;
+    }
     if (control === "pipe" || control === "continue") continue;
     // With dice it is either.
     const dice = member(member(action, "prob"), "random_type") ?? "none";
@@ -151,12 +161,17 @@ function keyFits(key: string, value: unknown, packet: Packet): boolean | undefin
       return prefix && inPrefix(end, prefix);
     }
     case "src_port":
-      return packet.sourcePort === Number(value);
+      return portFits(packet.sourcePort, value);
     case "dst_port":
-      return packet.destinationPort === Number(value);
+      return portFits(packet.destinationPort, value);
     default:
       return undefined;
   }
+}
+
+/** A port alone; of masks and ranges nothing is known. */
+function portFits(port: number | undefined, value: string | number): boolean | undefined {
+  return Number.isNaN(Number(value)) ? undefined : port === Number(value);
 }
 
 function evidence(text: string): readonly Evidence[] {

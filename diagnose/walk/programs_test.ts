@@ -71,6 +71,26 @@ Deno.test("filters that drop are decided where they are plain", () => {
   assert.equal(through({ filters: ingress }, "fd00::1", 81).short, "reachable");
 });
 
+Deno.test("filters of other chains are not asked, and marks and masks are unknown", () => {
+  const drop = { kind: "gact", control_action: { type: "drop" } };
+  const filter = (more: object, actions: readonly object[] = [drop], keys: object = {}) => ({
+    filters: [{
+      ...{ dev: "v1", direction: "ingress" as const, kind: "flower", protocol: "ip", pref: 1 },
+      ...{ options: { keys, actions }, ...more },
+    }],
+  });
+  assert.equal(through(filter({ chain: 0 })).short, "blocked filter-drop");
+  assert.equal(through(filter({ chain: 3 })).short, "reachable");
+  const edit = (more: object) => [{ kind: "skbedit", control_action: { type: "pipe" }, ...more }];
+  assert.equal(through(filter({}, edit({ priority: "1:1" }))).short, "reachable");
+  assert.equal(through(filter({}, edit({ mark: 5 }))).short, "unknown program-unknown");
+  assert.equal(through(filter({}, edit({ ptype: "host" }))).short, "unknown program-unknown");
+  const port = (value: unknown) => through(filter({}, [drop], { dst_port: value })).short;
+  assert.equal(port("80"), "blocked filter-drop");
+  assert.equal(port("81"), "reachable");
+  assert.equal(port("80/0xfff0"), "unknown program-unknown");
+});
+
 Deno.test("filters that are not plain, or redirect, are unknown; those that copy pass", () => {
   const egress = parseFilters("v1", "egress", capture("filters-egress"));
   const at = (pref: number) => ({ filters: egress.filter((each) => each.pref === pref) });

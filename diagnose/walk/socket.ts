@@ -33,7 +33,10 @@ export function listenerFor(namespace: Namespace, device: string, packet: Packet
   const same = (namespace.snapshot.listeners ?? [])
     .filter((each) => each.protocol === protocol && each.port === port);
   const vrf = namespace.vrf(namespace.device(device))?.device;
-  const scores = same.map((each) => ({ each, score: scoreOf(each, packet, device, vrf) }));
+  // Of what comes by a VRF, sockets of none hear only where that is set (`inet_bound_dev_eq`).
+  const open = vrf === undefined || namespace.setting(`net/ipv4/${protocol}_l3mdev_accept`) > 0;
+  const scores = same.filter((each) => open || each.device !== undefined)
+    .map((each) => ({ each, score: scoreOf(each, packet, device, vrf) }));
   const best = scores.filter(({ score }) => score > 0).sort((a, b) => b.score - a.score)[0];
   if (best === undefined) {
     return { heard: false, cause: nobody(namespace, packet, protocol, same) };

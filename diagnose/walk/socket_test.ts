@@ -47,3 +47,24 @@ Deno.test("listenerFor sees a queue that is full", () => {
   assert.equal(heard([{ queued: 13 }], "10.0.0.1"), "tcp *:80");
   assert.equal(heard([{ queued: 14 }], "10.0.0.1"), "backlog-full");
 });
+
+Deno.test("listenerFor has a VRF heard by its own sockets, by others if that is set", () => {
+  const bound = { device: "red" };
+  const heardBy = (listener: Partial<Listener>, sysctls: Readonly<Record<string, string>>) => {
+    const [made] = madeSnapshot({
+      n: {
+        devices: { e0: { master: "red" }, red: { kind: "vrf", data: { table: 10 } } },
+        sysctls,
+      },
+    }).namespaces;
+    const [source, destination] = ["10.0.0.9", "10.0.0.1"].map(parseAddress);
+    assert.ok(made !== undefined && source !== undefined && destination !== undefined);
+    const own = { protocol: "tcp", state: "LISTEN", address: "*", port: 80 } as const;
+    const listeners = [{ ...own, queued: 0, queueMax: 13, ...listener }];
+    const packet = firstPacket({ source, destination, protocol: 6, destinationPort: 80 });
+    return listenerFor(new Namespace("n1", { ...made, listeners }), "e0", packet).heard;
+  };
+  assert.equal(heardBy({}, {}), false);
+  assert.equal(heardBy({}, { "net/ipv4/tcp_l3mdev_accept": "1" }), true);
+  assert.equal(heardBy(bound, {}), true);
+});
