@@ -69,6 +69,8 @@ struct __sk_buff {
 	__u32 ifindex;
 	__u32 unused_until_gso_segs[30];
 	__u32 gso_segs;
+	__u32 unused_until_gso_size[2];
+	__u32 gso_size;
 };
 
 /* What goes over the wire has one layout for good: nothing to relocate. */

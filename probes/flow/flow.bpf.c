@@ -4,7 +4,7 @@
  * on the root of the cgroup v2 hierarchy. A packet that two sockets of this node exchange passes
  * here twice, sent by the one and received by the other.
  */
-#include "flow.h"
+#include "flow_packets.bpf.h"
 #include "sock.h"
 
 PROBE_PARAMETERS(struct flow_parameters)
@@ -104,9 +104,8 @@ static __always_inline int count_packet(struct __sk_buff *skb, __u8 direction)
 {
 	const struct flow_parameters *parameters = probe_parameters();
 	struct flow_key key = {.direction = direction};
-	/* A buffer that is cut on its way out, or was put together on its way in. */
-	__u32 packets = skb->gso_segs ? skb->gso_segs : 1;
 	struct flow_traffic *found;
+	__u32 packets;
 	bool readable;
 
 	if (!parameters || !parameters->ready || skb->ifindex == LOOPBACK_IFINDEX)
@@ -116,6 +115,7 @@ static __always_inline int count_packet(struct __sk_buff *skb, __u8 direction)
 		key.cgroup = bpf_skb_cgroup_id(skb);
 	readable = skb->protocol == bpf_htons(0x0800) ? read_ipv4(skb, &key, parameters->ports)
 						      : read_ipv6(skb, &key, parameters->ports);
+	packets = packets_in(skb);
 	found = readable ? flows_entry(&key) : NULL;
 	if (!found) {
 		count_other(&key, packets, skb->len);

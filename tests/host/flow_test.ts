@@ -128,6 +128,23 @@ Deno.test("flow has the bytes of TCP that the IP layer has, by the server's port
   ok(missed >= 0 && missed <= 13 * ACKNOWLEDGEMENT && missed % ACKNOWLEDGEMENT === 0, `${missed}`);
 });
 
+Deno.test("flow counts each segment that a card has put together with others", async () => {
+  await using lab = await Lab.create();
+  await using agent = await AgentUnderTest.start({ config: WITH_PORTS });
+  const card = new URL("card.ts", import.meta.url).pathname;
+  const deno = [Deno.execPath(), "run", "-A", "--no-check", card] as const;
+  const { left } = lab;
+  const labels = { protocol: "tcp", port: "4309", direction: "received" };
+  // Seven segments and one, with headers of 40 bytes; eleven and one, of 60.
+  await lab.inside(left.name, ...deno, "10.206.9.1", "6500/1000", "900/1000");
+  await expectTraffic(agent, left, labels, { packets: 8, bytes: 7_400 + 2 * 40 });
+  await lab.inside(left.name, ...deno, "fd00:206:9::1", "10001/1000", "1000/1000");
+  await expectTraffic(agent, left, labels, {
+    packets: 8 + 12,
+    bytes: 7_480 + 11_001 + 2 * 60,
+  });
+});
+
 Deno.test("flow keeps what was counted under a name, and under one of before", async () => {
   await using lab = await labOfItsOwn();
   const flow = (more: string) => `probes: {flow: {metrics: true${more}}}\n`;
