@@ -35,8 +35,9 @@ struct query {
 	struct netns_ref netns;
 	struct dns_question question;
 	__u32 repeats;
+	int ifindex; /* of the first device that it was given to */
 	__u8 question_length;
-	__u8 pad[3];
+	__u8 pad[7];
 };
 
 #define WAITING_MAX 8192

@@ -25,8 +25,11 @@ static __always_inline int begin(const struct sk_buff *skb, const struct sock *s
 	struct query query = {.netns = *netns};
 
 	if (found) {
-		/* A connection may hold several queries; the first one is the one that is timed. */
-		if (key->protocol == IPPROTO_UDP) {
+		/*
+		 * A connection may hold several queries; the first one is the one that is timed.
+		 * A device on top of another (bridge, bond, VLAN) gives the packet to that one.
+		 */
+		if (key->protocol == IPPROTO_UDP && found->ifindex == skb->dev->ifindex) {
 			__sync_fetch_and_add(&found->repeats, 1);
 			if (totals)
 				__sync_fetch_and_add(&totals->repeats, 1);
@@ -37,6 +40,7 @@ static __always_inline int begin(const struct sk_buff *skb, const struct sock *s
 		__sync_fetch_and_add(&totals->queries, 1);
 	query.began = bpf_ktime_get_ns();
 	query.cgroup = sock_cgroup_id(sk);
+	query.ifindex = skb->dev->ifindex;
 	query.question_length = read_question(skb, message, &query.question);
 	if (waiting_add(key, &query))
 		count(DNS_COUNT_UNTRACKED);
@@ -63,7 +67,7 @@ int BPF_PROG(net_dev_queue, const struct sk_buff *skb)
 	    (sk->sk_protocol != IPPROTO_UDP && sk->sk_protocol != IPPROTO_TCP) ||
 	    !read_ports(skb, skb->transport_header, &message) ||
 	    likely(!is_port(parameters, message.destination_port)) ||
-	    !find_message(skb, sk->sk_protocol, skb->transport_header, &message) ||
+	    !find_message(skb, sk->sk_protocol, skb->transport_header, buffer_end(skb), &message) ||
 	    !is_at_home(skb, sk, &netns))
 		return 0;
 	read_packet(skb, skb->protocol, &packet);
@@ -131,7 +135,8 @@ int BPF_PROG(netif_receive_skb, const struct sk_buff *skb)
 	if ((packet.protocol != IPPROTO_UDP && packet.protocol != IPPROTO_TCP) ||
 	    !packet.transport || !read_ports(skb, packet.transport, &message) ||
 	    likely(!is_port(parameters, message.source_port)) ||
-	    !find_message(skb, packet.protocol, packet.transport, &message) ||
+	    !find_message(skb, packet.protocol, packet.transport, packet_end(skb, &packet),
+			  &message) ||
 	    !read_dev_net(skb->dev, &netns) || !read_key(skb, &packet, &message, true, &key))
 		return 0;
 	key.inum = netns.inum;

@@ -4,6 +4,7 @@
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { AgentUnderTest, eventually, Lab, type Node, type SeenEvent, sleep } from "./lab.ts";
+import { padFrames } from "./pad.ts";
 
 /** How long a machine that has other things to do may take for what it does at once. */
 const PATIENCE_MS = 10_000;
@@ -127,4 +128,37 @@ Deno.test("dns counts once what a namespace asks itself", async () => {
   const none = { repeats: 0, timeouts: 0, slow: 0, nxdomain: 0, servfail: 0 };
   const wanted = { queries: 17, repeats: 0, timeouts: 0, answers: 17, slow: 0, noerror: 17 };
   await expectFigures({ ...wanted, ...none }, agent, lab.left, "udp");
+});
+
+Deno.test("dns counts once a query that passes a device on top of another", async () => {
+  await using lab = await Lab.create();
+  const { left, right } = lab;
+  const ip = async (...args: string[]) => void await lab.inside(left.name, "ip", ...args);
+  await ip("address", "flush", "dev", "cable0");
+  await ip("link", "add", "top0", "type", "bridge");
+  await ip("link", "set", "cable0", "master", "top0");
+  await ip("link", "set", "top0", "up");
+  await ip("address", "add", `${left.v4}/24`, "dev", "top0");
+  await lab.inside(left.name, "ping", "-qc1", "-w20", right.v4);
+  await using agent = await AgentUnderTest.start({ config: CONFIG });
+  await lab.background(right, "dns-server", right.v4, 53);
+  await lab.traffic(left, "resolve", right.v4, 53, 11, 0, 0);
+  // Each of these is sent again.
+  await lab.traffic(left, "resolve", right.v4, 53, 3, 0, -1);
+  await sleep(1_500);
+  const wanted = { queries: 14, repeats: 3, timeouts: 3, answers: 11, slow: 0, noerror: 11 };
+  await expectFigures({ ...wanted, nxdomain: 0, servfail: 0 }, agent, left, "udp");
+});
+
+Deno.test("dns takes no answer from what Ethernet adds to an acknowledgement", async () => {
+  await using lab = await Lab.create();
+  const { left, right } = lab;
+  // Without a timestamp, the packet is 40 bytes long, and 46 are the least.
+  await lab.inside(right.name, "sysctl", "-qw", "net.ipv4.tcp_timestamps=0");
+  await padFrames(right);
+  await using agent = await AgentUnderTest.start({ config: CONFIG });
+  await lab.background(right, "dns-server-tcp", right.v4, 53);
+  await lab.traffic(left, "resolve-tcp", right.v4, 53, 3, 0, 900);
+  const wanted = { queries: 3, repeats: 0, timeouts: 0, answers: 3, slow: 3, noerror: 3 };
+  await expectFigures({ ...wanted, nxdomain: 0, servfail: 0 }, agent, left, "tcp");
 });
