@@ -2,14 +2,9 @@
 /* inet_sock_set_state is passed before the state changes. */
 #include "tcpconnect.bpf.h"
 #include "tcpconnect_accept.bpf.h"
+#include "tcpconnect_reason.bpf.h"
 
-#define ENONET       64
-#define ENETUNREACH  101
-#define ETIMEDOUT    110
-#define ECONNREFUSED 111
-#define EHOSTDOWN    112
-#define EHOSTUNREACH 113
-#define ERROR_MAX    255
+#define ERROR_MAX 255
 
 static __always_inline int established(const struct sock *sk, bool syn_sent,
 				       const struct tcpconnect_parameters *parameters)
@@ -39,27 +34,6 @@ static __always_inline int established(const struct sock *sk, bool syn_sent,
 	if (outcome.latency_ns > parameters->slow_ns)
 		report(sk, &outcome, SLOW, parameters);
 	return 0;
-}
-
-/* The kernel sets the error before the state, wherever it is the one who gives up. */
-static __always_inline __u8 reason_of(const struct sock *sk, int error)
-{
-	switch (error) {
-	case 0:
-		return BPF_CORE_READ((const struct inet_sock *)sk, inet_sport)
-			       ? TCPCONNECT_ABANDONED
-			       : TCPCONNECT_NO_PORT;
-	case ECONNREFUSED:
-		return TCPCONNECT_REFUSED;
-	case ETIMEDOUT:
-		return TCPCONNECT_TIMEOUT;
-	case ENONET:
-	case ENETUNREACH:
-	case EHOSTDOWN:
-	case EHOSTUNREACH:
-		return TCPCONNECT_UNREACHABLE;
-	}
-	return TCPCONNECT_OTHER;
 }
 
 static __always_inline int failed(const struct sock *sk, bool syn_sent,

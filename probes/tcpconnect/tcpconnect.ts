@@ -12,7 +12,7 @@
  * | `refused` | a reset, or an ICMP error that says the same |
  * | `timeout` | no answer to any SYN |
  * | `unreachable` | an ICMP error; or no answer, and an ICMP error before |
- * | `no_port` | no local port was free (`EADDRNOTAVAIL`) |
+ * | `no_port` | no local port was free, or not the one that was asked for (`EADDRNOTAVAIL`) |
  * | `abandoned` | the process closed the socket first |
  *
  * `error` is the socket's error number, `none` where the socket has none. Attempts less those made

@@ -246,3 +246,17 @@ Deno.test("tcpconnect tells why connections are not made, IPv4 and IPv6", async 
   await expectValue(agent, lab.left, "connections_total", 0);
   await expectValue(agent, lab.right, "failures_total", 0);
 });
+
+Deno.test("tcpconnect says that a port was in use, where a process had chosen it", async () => {
+  await using lab = await Lab.create();
+  await using agent = await AgentUnderTest.start();
+  const { left, right } = lab;
+  for (const [family, count] of [["v4", 7], ["v6", 11]] as const) {
+    await lab.background(right, "serve", right[family], 7010, 1);
+    await lab.traffic(left, "again", right[family], 7010, count, 41_010);
+  }
+  await expectValue(agent, left, "failures_total", 18, { reason: "no_port", error: "none" });
+  await expectValue(agent, left, "failures_total", 18);
+  await expectValue(agent, left, "connections_total", 2);
+  await expectValue(agent, left, "attempts_total", 20);
+});

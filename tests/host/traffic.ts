@@ -46,6 +46,7 @@ const SO_LINGER = 13;
 const SO_RCVTIMEO = 20;
 const MSG_PEEK = 0x2;
 const MSG_WAITALL = 0x100;
+const EADDRNOTAVAIL = 99;
 const ECONNREFUSED = 111;
 
 function errno(): number {
@@ -250,6 +251,23 @@ function connected(address: string, port: number): number {
   const to = sockaddr(address, port);
   check(`connect to ${address} port ${port}`, c.connect(fd, to, to.length));
   return fd;
+}
+
+/** Connects from one local port, and then `count` times from the same one, which is in use. */
+function again(address: string, port: number, count: number, from: number): void {
+  const local = sockaddr(family(address) === AF_INET6 ? "::" : "0.0.0.0", from);
+  const to = sockaddr(address, port);
+  const sockets = Array.from({ length: 1 + count }, () => socket(address, SOCK_STREAM));
+  for (const [index, fd] of sockets.entries()) {
+    option(fd, SO_REUSEADDR, 1);
+    check("bind", c.bind(fd, local, local.length));
+    const result = c.connect(fd, to, to.length);
+    if (index === 0) check("connect", result);
+    else if (result === 0 || errno() !== EADDRNOTAVAIL) {
+      throw new Error(`Cannot be refused the port ${from}: result ${result}`);
+    }
+  }
+  for (const fd of sockets) c.close(fd);
 }
 
 /** Has a socket for datagrams, and leaves them unread, until it is killed. */
@@ -502,6 +520,9 @@ switch (kind) {
     break;
   case "knock":
     await knock(address, ...numbers);
+    break;
+  case "again":
+    again(address, ...numbers);
     break;
   case "pieces":
     await pieces(address, ...numbers);
