@@ -76,7 +76,8 @@ struct trace_event_raw_tcp_retransmit_skb___with_error {
  * 5.19.
  */
 enum skb_drop_reason___with_routes {
-	SKB_DROP_REASON_IP_INNOROUTES___with_routes = 1,
+	SKB_DROP_REASON_NOT_SPECIFIED___with_routes = 1,
+	SKB_DROP_REASON_IP_INNOROUTES___with_routes = 2,
 };
 
 /*
@@ -143,6 +144,13 @@ static __always_inline bool is_no_route_in(__u32 reason)
 		return false;
 	return reason == bpf_core_enum_value(enum skb_drop_reason___with_routes,
 					     SKB_DROP_REASON_IP_INNOROUTES___with_routes);
+}
+
+/* The kernel's word for "no reason in particular", whose number has not always been the same. */
+static __always_inline bool is_unspecified(__u32 reason)
+{
+	return reason == bpf_core_enum_value(enum skb_drop_reason___with_routes,
+					     SKB_DROP_REASON_NOT_SPECIFIED___with_routes);
 }
 
 /* See struct net___with_cookie. */

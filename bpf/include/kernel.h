@@ -277,6 +277,7 @@ struct neighbour {
 
 struct dst_entry {
 	struct net_device *dev;
+	short error; /* of IPv4's: why it leads nowhere, as a number above 0 */
 };
 
 /* drivers/net/virtio_net.c, which may be a module. */

@@ -13,7 +13,7 @@
  * and the event adds the destination, and the process that asks.
  *
  * Seen are: IPv6's lookups; IPv4's for a socket and for a datagram that a process sends; and
- * IPv4's packets that were to be forwarded.
+ * IPv4's packets that were to be forwarded, once the kernel drops them.
  *
  * Missed: `no_route` of lookups in a namespace with rules of its own for routing (`ip rule`), since
  * no table there is known to be the last one. Missed too is what IPv4 answers without a socket: to

@@ -168,6 +168,28 @@ Deno.test("fib tells routes that forbid the way apart, in a namespace with rules
   await expectFailures(agent, lab.left, {}, 11 + 13 + 17 + 19 + 23 + 29);
 });
 
+Deno.test("fib tells apart what a router's routes forbid, in the router's namespace", async () => {
+  await using lab = await Lab.create();
+  await using agent = await AgentUnderTest.start();
+  const { left, right } = lab;
+  const forwarding = ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"];
+  await lab.inside(right.name, "sysctl", "-qw", ...forwarding);
+  for (const { family, net, first, type, count } of FORBIDDEN) {
+    const [ip, via] = family === "ipv4" ? ["-4", right.v4] as const : ["-6", right.v6] as const;
+    await run("ip", "-n", right.name, ip, "route", "add", type, net);
+    await run("ip", "-n", left.name, ip, "route", "add", net, "via", via);
+    await lab.traffic(left, "sweep", first, 4206, count);
+    await expectFailures(agent, right, { family, result: type, direction: "received" }, count);
+  }
+  const ipv4 = await eventsTo(agent, right, { family: "ipv4", port: 4206 }, 11 + 13 + 17);
+  deepEqual(
+    [...new Set(ipv4.map(({ source, network }) => `${source?.address} ${network.transport}`))],
+    [`${left.v4} udp`],
+  );
+  await expectFailures(agent, right, {}, 11 + 13 + 17 + 19 + 23 + 29);
+  await expectFailures(agent, left, {}, 0);
+});
+
 Deno.test("fib is silent while every packet has a route", async () => {
   await using lab = await Lab.create();
   await using agent = await AgentUnderTest.start();
