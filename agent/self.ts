@@ -84,6 +84,12 @@ export const SELF_METRICS = {
     labels: ["unit", "program"],
     seriesMax: 128,
   },
+  bpf_recursion_misses_total: {
+    type: "counter",
+    help: "Runs that a BPF program missed as an interrupt came while it was running on that CPU",
+    labels: ["unit", "program"],
+    seriesMax: 128,
+  },
   bpf_sampled_seconds_total: {
     type: "counter",
     unit: "seconds",

@@ -216,9 +216,10 @@ export class Units {
     }
     this.#addOccupancy(collection);
     addUnits(collection, this.#reports(collection));
-    for (const [unit, { name, runNs, runs }] of this.#statistics()) {
+    for (const [unit, { name, runNs, runs, recursionMisses }] of this.#statistics()) {
       collection.add("bpf_run_seconds_total", HOST, [unit, name], runNs / 1e9);
       collection.add("bpf_runs_total", HOST, [unit, name], runs);
+      collection.add("bpf_recursion_misses_total", HOST, [unit, name], recursionMisses);
     }
   }
 
@@ -242,8 +243,8 @@ export class Units {
   }
 
   /**
-   * What programs cost. To open one takes CAP_SYS_ADMIN; without it the figures are absent, and
-   * nothing else.
+   * What programs cost and missed. To open one takes CAP_SYS_ADMIN; without it the figures are
+   * absent, and nothing else.
    */
   *#statistics() {
     for (const [unit, probe] of this.#running) {

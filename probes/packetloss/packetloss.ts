@@ -11,7 +11,7 @@
  * Missed is what never was such a buffer: drops of a card or its driver (see `netdev`). Missed too
  * is what the kernel frees as if it had used it, such as a SYN for a full accept queue
  * (`ListenDrops` of `tcpext`), and before Linux 5.17 most that TCP drops; and a drop that
- * interrupts the counting of another on its CPU (`recursion_misses` of the program).
+ * interrupts the counting of another on its CPU (`podskoop_bpf_recursion_misses_total`).
  *
  * | class | what it is |
  * |---|---|

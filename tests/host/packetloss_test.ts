@@ -2,7 +2,8 @@
  * Drops on this machine's kernel: a known number of packets is thrown away, and the agent must say
  * that number, whose they were, and why.
  */
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { pinnedAt } from "../../bpf/pins.ts";
 import { AgentUnderTest, eventually, Lab, type Node, run, type SeenEvent, sleep } from "./lab.ts";
 
 const DROPS = "podskoop_packetloss_packets_total";
@@ -208,3 +209,41 @@ async function counterOf(lab: Lab, node: Node, name: string): Promise<number> {
   const line = text.split("\n").find((line) => line.startsWith(name));
   return Number(line?.split(/\s+/)[1]);
 }
+
+/** The kernel's own figure of what the program on `kfree_skb` missed. */
+async function recursionMisses(agent: AgentUnderTest): Promise<number> {
+  const unit = `${agent.pinDir}/packetloss`;
+  const [hash] = [...Deno.readDirSync(unit)];
+  const pin = `${unit}/${hash?.name}/progs/kfree_skb`;
+  const id = `${pinnedAt(pin)?.programId}`;
+  const program = JSON.parse(await run("bpftool", "-j", "prog", "show", "id", id));
+  return program.recursion_misses ?? 0;
+}
+
+Deno.test("packetloss says how many drops interrupted the counting of another", async () => {
+  await using lab = await Lab.create();
+  const { left, right } = lab;
+  await lab.inside(left.name, "iptables", ..."-A OUTPUT -p udp --dport 4019 -j DROP".split(" "));
+  // Each packet for the other end leaves in an interrupt of its own, and is dropped there.
+  const tbf = "qdisc add dev cable0 root tbf rate 8mbit burst 200 limit 10000000".split(" ");
+  await lab.inside(left.name, "tc", ...tbf);
+  await using agent = await AgentUnderTest.start();
+  const traffic = (port: number, count: number) => {
+    const script = new URL("traffic.ts", import.meta.url).pathname;
+    const deno = [Deno.execPath(), "run", "-A", "--no-check", script] as const;
+    const args = ["udp", right.v4, `${port}`, `${count}`, "0"] as const;
+    return lab.inside(left.name, "taskset", "-c", "0", ...deno, ...args);
+  };
+  const look = async () => {
+    const labels = { unit: "packetloss", program: "kfree_skb" };
+    return (await agent.metrics()).sum("podskoop_bpf_recursion_misses_total", labels) ?? 0;
+  };
+  for (let round = 0; round < 5 && await recursionMisses(agent) === 0; round++) {
+    await Promise.all([traffic(4020, 4_001), traffic(4019, 200_003)]);
+  }
+  const before = await recursionMisses(agent);
+  ok(before > 0, "no drop interrupted the counting of another");
+  const said = await look();
+  const after = await recursionMisses(agent);
+  ok(said >= before && said <= after, `${said}, where the kernel says ${before} to ${after}`);
+});
