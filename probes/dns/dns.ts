@@ -19,10 +19,9 @@
  *
  * Missed are queries to other ports than the two parameters', encrypted ones, and answers that come
  * past the packet hook of the namespace's device: those that Cilium hands over with
- * `bpf_redirect_peer`, those to a macvlan or ipvlan of a device elsewhere, and those of a VLAN
- * whose tag the card leaves in the packet. Their queries are timeouts. In flight are `queries` less
- * answers and timeouts; 8,192 fit. Where one has no answer and 16,384 follow before it is a
- * timeout, the timeouts of more are not seen (`untracked`).
+ * `bpf_redirect_peer`, and those to a macvlan or ipvlan of a device elsewhere. Their queries are
+ * timeouts. In flight are `queries` less answers and timeouts; 8,192 fit. Where one has no answer
+ * and 16,384 follow before it is a timeout, the timeouts of more are not seen (`untracked`).
  *
  * @module
  */

@@ -116,7 +116,6 @@ SEC("tp_btf/netif_receive_skb")
 int BPF_PROG(netif_receive_skb, const struct sk_buff *skb)
 {
 	const struct dns_parameters *parameters = probe_parameters();
-	__u32 offset = skb->data - skb->head;
 	struct dns_message message = {};
 	struct dns_header header = {};
 	struct packet packet = {};
@@ -128,10 +127,7 @@ int BPF_PROG(netif_receive_skb, const struct sk_buff *skb)
 	if (!parameters || !parameters->ready)
 		return 0;
 	look_for_timeout(parameters);
-	if (skb->protocol == ETH_P_IP)
-		packet.family = PACKET_IPV4, read_ipv4(skb, offset, &packet);
-	else if (skb->protocol == ETH_P_IPV6)
-		packet.family = PACKET_IPV6, read_ipv6(skb, offset, &packet);
+	read_received(skb, &packet);
 	if ((packet.protocol != IPPROTO_UDP && packet.protocol != IPPROTO_TCP) ||
 	    !packet.transport || !read_ports(skb, packet.transport, &message) ||
 	    likely(!is_port(parameters, message.source_port)) ||

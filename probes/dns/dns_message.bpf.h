@@ -3,7 +3,7 @@
 #pragma once
 
 #include "dns.h"
-#include "skb.h"
+#include "dns_packet.bpf.h"
 
 #define UDP_HEADER 8
 /* What comes before a message in a stream: its length. */
@@ -72,26 +72,6 @@ static __always_inline bool read_ports(const struct sk_buff *skb, __u32 transpor
 	message->source_port = ports[0];
 	message->destination_port = ports[1];
 	return true;
-}
-
-/* Where the buffer ends, as an offset from skb->head. */
-static __always_inline __u32 buffer_end(const struct sk_buff *skb)
-{
-	return (__u32)(skb->data - skb->head) + skb->len;
-}
-
-/* Where a received packet ends: a frame that would be too short for Ethernet goes on behind it. */
-static __always_inline __u32 packet_end(const struct sk_buff *skb, const struct packet *packet)
-{
-	__u32 end = buffer_end(skb), packet_end;
-	__be16 length;
-
-	if (packet->family != PACKET_IPV4 ||
-	    !read_bytes(skb, &length, sizeof(length), packet->network + 2))
-		return end;
-	packet_end = packet->network + bpf_ntohs(length);
-	/* A packet that was put together of many may be too long for its header to say so. */
-	return length && packet_end < end ? packet_end : end;
 }
 
 /* False if no message can be in the packet, which ends at `end`. */

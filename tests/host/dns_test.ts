@@ -3,8 +3,8 @@
  * or left alone. The agent must say that number, of whoever asked and of nobody else.
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
+import { changeFrames } from "./frames.ts";
 import { AgentUnderTest, eventually, Lab, type Node, type SeenEvent, sleep } from "./lab.ts";
-import { padFrames } from "./pad.ts";
 
 /** How long a machine that has other things to do may take for what it does at once. */
 const PATIENCE_MS = 10_000;
@@ -155,10 +155,26 @@ Deno.test("dns takes no answer from what Ethernet adds to an acknowledgement", a
   const { left, right } = lab;
   // Without a timestamp, the packet is 40 bytes long, and 46 are the least.
   await lab.inside(right.name, "sysctl", "-qw", "net.ipv4.tcp_timestamps=0");
-  await padFrames(right);
+  await changeFrames(right, "pad");
   await using agent = await AgentUnderTest.start({ config: CONFIG });
   await lab.background(right, "dns-server-tcp", right.v4, 53);
   await lab.traffic(left, "resolve-tcp", right.v4, 53, 3, 0, 900);
   const wanted = { queries: 3, repeats: 0, timeouts: 0, answers: 3, slow: 3, noerror: 3 };
   await expectFigures({ ...wanted, nxdomain: 0, servfail: 0 }, agent, left, "tcp");
+});
+
+Deno.test("dns sees answers with the tag of a VLAN in them, over UDP and TCP", async () => {
+  await using lab = await Lab.create();
+  const { left, right } = lab;
+  await changeFrames(right, "tag");
+  await using agent = await AgentUnderTest.start({ config: CONFIG });
+  for (const [suffix, protocol, count] of [["", "udp", 7], ["-tcp", "tcp", 5]] as const) {
+    for (const family of FAMILIES) {
+      await lab.background(right, `dns-server${suffix}`, right[family], 53);
+      await lab.traffic(left, `resolve${suffix}`, right[family], 53, count, 0, 0);
+    }
+    const all = 2 * count;
+    const wanted = { queries: all, repeats: 0, timeouts: 0, answers: all, slow: 0, noerror: all };
+    await expectFigures({ ...wanted, nxdomain: 0, servfail: 0 }, agent, left, protocol);
+  }
 });
