@@ -5,7 +5,13 @@
  */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { CONFIG_FILE } from "../config/defaults.ts";
-import { type Address, isRuntimeEndpoint, parseAddress } from "../config/keys.ts";
+import {
+  type Address,
+  isRuntimeEndpoint,
+  NODE_NAME,
+  NODE_NAME_ALLOWED,
+  parseAddress,
+} from "../config/keys.ts";
 import type { Overrides } from "../config/read.ts";
 import { withExamples } from "./program.ts";
 import { Failure } from "./terminal.ts";
@@ -28,7 +34,7 @@ export function agentCommand(run: RunAgent): Command {
     .option("--socket <path>", "unix socket that commands use", parsePath)
     .option("--data-dir <dir>", "where events are kept", parsePath)
     .option("--pin-dir <dir>", "where BPF objects are pinned, below /sys/fs/bpf", parsePath)
-    .option("--node-name <name>", "this node's name in metrics and events")
+    .option("--node-name <name>", "this node's name in metrics and events", parseNodeName)
     .option(
       "--btf <path>",
       "copy of the kernel's BTF, if it has none: a file or directory",
@@ -77,6 +83,11 @@ export function parseListen(text: string): Address {
 function parseEndpoint(text: string): string {
   if (isRuntimeEndpoint(text)) return text;
   throw new InvalidArgumentError("It must be unix:///PATH or an absolute path");
+}
+
+function parseNodeName(text: string): string {
+  if (NODE_NAME.test(text) || text === "") return text;
+  throw new InvalidArgumentError(`It must be ${NODE_NAME_ALLOWED}`);
 }
 
 function parsePath(text: string): string {

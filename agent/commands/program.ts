@@ -55,9 +55,7 @@ function settle(command: Command, terminal: Terminal): void {
       getErrHasColors: () => false,
     });
   command.hook("preAction", (_, action) => refuseEmpty(action));
-  if (command.commands.length === 0) {
-    command.showHelpAfterError(`Run '${fullName(command)} --help' for what it takes.`);
-  }
+  command.showHelpAfterError(`Run '${fullName(command)} --help' for what it takes.`);
   for (const each of command.commands) settle(each, terminal);
 }
 

@@ -54,7 +54,7 @@ Deno.test("every command is in the golden files, so that none goes without help"
 Deno.test("a misspelt command or option is misuse, with what was meant", async () => {
   const command = await run("podskoop", "evnts");
   assert.equal(command.code, 2);
-  assert.match(command.err, /Did you mean events\?/);
+  assert.match(command.err, /Did you mean events\?\)\nRun 'podskoop --help' for what it takes/);
   const option = await run("podskoop", "events", "--folow");
   assert.equal(option.code, 2);
   assert.match(option.err, /Did you mean --follow\?/);
@@ -68,6 +68,7 @@ Deno.test("a wrong value is misuse, and says what is allowed", async () => {
     [["agent", "--listen", "nowhere"], /HOST:PORT/],
     [["agent", "--socket", "relative"], /absolute path/],
     [["agent", "--log-level", "loud"], /debug, info, warn, error/],
+    [["agent", "--node-name", "a\nb"], /letters, digits/],
     [["events", "--limit", "0"], /from 1 to 10000/],
     [["events", "--agent", "ftp://x"], /unix:PATH/],
     [["top", "--sort", "luck"], /rx, tx, packets, drops/],

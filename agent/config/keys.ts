@@ -59,6 +59,12 @@ export function whole(min: number, max: number) {
   );
 }
 
+/** A node's name, which is part of every metric and event. */
+export const NODE_NAME = /^[\w.-]{1,253}$/;
+
+/** The same in words. */
+export const NODE_NAME_ALLOWED = "letters, digits, '.', '-' and '_', at most 253";
+
 /** `true` or `false`. */
 export const flag = v.boolean(allowed("true or false"));
 

@@ -14,6 +14,8 @@ import {
   listen,
   mapping,
   mappingOf,
+  NODE_NAME,
+  NODE_NAME_ALLOWED,
   oneOf,
   path,
   report,
@@ -37,7 +39,7 @@ export const ownSchema = mapping({
   nodeName: v.exactOptional(
     v.pipe(
       v.string(allowed("a name")),
-      v.regex(/^[\w.-]{1,253}$/, allowed("letters, digits, '.', '-' and '_', at most 253")),
+      v.regex(NODE_NAME, allowed(NODE_NAME_ALLOWED)),
     ),
   ),
   btf: v.exactOptional(path),
