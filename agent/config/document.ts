@@ -106,19 +106,23 @@ export function isMapping(value: unknown): value is Mapping {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/**
- * The top mapping of a YAML text, and where to put what is wrong with it; undefined when it is no
- * mapping.
- */
-export function readDocument(
-  text: string,
-  origin: string,
-): { readonly top: Mapping | undefined; readonly findings: Findings } {
+/** A YAML text. */
+export interface ReadDocument {
+  /** Its top mapping; undefined when it is none. */
+  readonly top: Mapping | undefined;
+  /** Keys of it that have no value, and are not in it. */
+  readonly empty: readonly string[];
+  /** Where to put what is wrong with it. */
+  readonly findings: Findings;
+}
+
+/** Reads a YAML text. */
+export function readDocument(text: string, origin: string): ReadDocument {
   const lines = new LineCounter();
   if (text.length > TEXT_MAX) {
     const findings = new Findings(origin);
     findings.unreadable(`it must have at most ${TEXT_MAX} characters: it has ${text.length}`);
-    return { top: undefined, findings };
+    return { top: undefined, empty: [], findings };
   }
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const findings = new Findings(origin, (path) => {
@@ -128,17 +132,30 @@ export function readDocument(
   for (const error of document.errors.slice(0, YAML_ERRORS_MAX)) {
     findings.unreadable(sentence(error), lines.linePos(error.pos[0]).line);
   }
-  if (document.errors.length > 0) return { top: undefined, findings };
-  return { top: topOf(document, findings), findings };
+  if (document.errors.length > 0) return { top: undefined, empty: [], findings };
+  const empty: string[] = [];
+  return { top: topOf(document, findings, empty), empty, findings };
 }
 
-function topOf(document: { toJS(): unknown }, findings: Findings): Mapping | undefined {
+function topOf(
+  document: { toJS(): unknown },
+  findings: Findings,
+  empty: string[],
+): Mapping | undefined {
   let value: unknown;
   try {
-    value = pruned(document.toJS(), [], findings) ?? {};
+    const whole = document.toJS();
+    value = pruned(whole, [], findings) ?? {};
+    const keys = isMapping(whole) ? Object.keys(whole) : [];
+    empty.push(...keys.filter((key) => isMapping(value) && !Object.hasOwn(value, key)));
   } catch (error) {
     // Aliases that expand without end, or that name nothing.
-    findings.unreadable(error instanceof Error ? error.message : String(error));
+    const because = error instanceof Error ? error.message : String(error);
+    findings.unreadable(
+      error instanceof RangeError
+        ? "it goes too deep, or an alias stands for what it is a part of"
+        : because,
+    );
     return undefined;
   }
   if (isMapping(value)) return value;
@@ -160,7 +177,10 @@ function pruned(value: unknown, at: Path, findings: Findings): unknown {
   if (!isMapping(value)) return value;
   const kept: [string, unknown][] = [];
   for (const [key, each] of Object.entries(value)) {
-    const inside = pruned(each, [...at, key], findings);
+    // Of a probe, nothing is said: but its name may be no probe's.
+    const inside = each === null && at.length === 1 && at[0] === "probes"
+      ? {}
+      : pruned(each, [...at, key], findings);
     if (key in Object.prototype) findings.error([...at, key], "there is no such key");
     else if (inside !== undefined) kept.push([key, inside]);
   }

@@ -75,9 +75,11 @@ export const ownSchema = mapping({
   })),
 });
 
+/** All keys of the top mapping. */
+export const TOP_KEYS: readonly string[] = Object.keys(ownSchema.pipe[1].entries);
+
 /** Keys that only this schema has; `metrics` is also one of a predecessor's. */
-export const OWN_KEYS: readonly string[] = Object.keys(ownSchema.pipe[1].entries)
-  .filter((key) => key !== "metrics");
+export const OWN_KEYS = TOP_KEYS.filter((key) => key !== "metrics");
 
 const fileSink = mapping({
   kind: v.literal("file"),

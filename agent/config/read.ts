@@ -5,7 +5,8 @@
  */
 import type { Config, UnitCard } from "./config.ts";
 import { type Findings, type Mapping, readDocument } from "./document.ts";
-import { OWN_KEYS, readOwn } from "./own.ts";
+import { suggestion } from "./nearest.ts";
+import { OWN_KEYS, readOwn, TOP_KEYS } from "./own.ts";
 import { INSPECTOR_KEYS, KUBESKOOP_KEYS, readInspector, readKubeskoop } from "./predecessors.ts";
 import { isMapping } from "./document.ts";
 
@@ -51,13 +52,23 @@ export function readConfig(
   overrides: Overrides = {},
   reading: "strict" | "lenient" = "strict",
 ): ReadConfig {
-  const { top, findings } = readDocument(text, origin);
+  const { top, empty, findings } = readDocument(text, origin);
   if (top === undefined) return { errors: findings.errors };
+  strangeKeys(empty, findings);
   const config = readSchema(top, units, findings);
   const { errors, mistakes, warnings } = findings;
   if (config === undefined || errors.length > 0) return { errors: findings.wrong };
   if (reading === "strict" && mistakes.length > 0) return { errors: mistakes };
   return { config: { ...config, ...overrides }, warnings: [...mistakes, ...warnings], mistakes };
+}
+
+/** A key that has no value has its default, if there is such a key in anybody's schema. */
+function strangeKeys(empty: readonly string[], findings: Findings): void {
+  for (const key of empty) {
+    if (TOP_KEYS.includes(key) || key in KUBESKOOP_KEYS || key in INSPECTOR_KEYS) continue;
+    if (key in Object.prototype) continue;
+    findings.error([key], `there is no such key: ${suggestion(key, TOP_KEYS)}`);
+  }
 }
 
 function readSchema(

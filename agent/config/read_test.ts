@@ -136,6 +136,25 @@ probes:
   assert.deepEqual(units["io"], { metrics: true, events: false, parameters: {} });
 });
 
+Deno.test("a key without a value has its default, but must be one", () => {
+  assert.deepEqual(errorsOf("logLevel:\nprobes:\n  netdev:\nlisen:\n"), [
+    `Cannot use "lisen" (${FILE} line 4) as there is no such key: did you mean "listen"?`,
+  ]);
+  const [error = "", ...others] = errorsOf("probes:\n  netdeb:\n  io:\n");
+  assert.match(error, /"probes.netdeb" \(.* line 2\) as no probe .*: did you mean "netdev"\?$/);
+  assert.deepEqual(others, []);
+  assert.deepEqual(accepted("probes:\n  netdev:\n  io:\n").units, accepted("").units);
+});
+
+Deno.test("an alias of what it is in is told, in a list and in a mapping", () => {
+  for (const text of ["&a [*a]", "probes: &a { io: *a }"]) {
+    assert.deepEqual(errorsOf(text), [
+      `Cannot read the configuration "${FILE}": it goes too deep, or an alias stands for what it ` +
+      "is a part of",
+    ]);
+  }
+});
+
 Deno.test("each error has file, line, path, value and what is allowed", () => {
   assert.deepEqual(errorsOf("listen: 9102\nlogLevel: loud\nlisten2: 1\n"), [
     `Cannot use "logLevel" (${FILE} line 2) as it must be one of debug, info, warn, error: ` +
