@@ -161,7 +161,7 @@ Deno.test("nft does not know what becomes of a packet whose headers a rule rewri
 Deno.test("nft does not know the connection of a packet with another end before conntrack", () => {
   const own = { family: "inet", table: "t" };
   const base = { name: "c", handle: 1, type: "filter", hook: "prerouting", policy: "accept" };
-  const verdict = (prio: number, expressions: readonly unknown[]) => {
+  const outcome = (prio: number, expressions: readonly unknown[]) => {
     const nft = JSON.stringify({
       nftables: [
         { table: { family: "inet", name: "t", handle: 1 } },
@@ -170,9 +170,12 @@ Deno.test("nft does not know the connection of a packet with another end before 
       ],
     });
     const rules = new Netfilter(namespaceWith({ nft }));
-    return only(rules.run("prerouting", TCP, { ...AROUND, inDevice: "eth0" })).verdict;
+    return only(rules.run("prerouting", TCP, { ...AROUND, inDevice: "eth0" }));
   };
+  const verdict = (...asked: Parameters<typeof outcome>) => outcome(...asked).verdict;
   const [moves = {}] = setting(field("ip", "daddr"), "10.9.9.9");
+  // NAT, which is asked later, puts nothing back that it has not translated.
+  assert.equal(outcome(-150, [moves]).packet.destination.bits, 0x0a090909n);
   assert.equal(verdict(-300, [moves]), "unknown");
   assert.equal(verdict(-300, [{ notrack: null }, moves]), "accept");
   assert.equal(verdict(-150, [moves]), "accept");

@@ -75,9 +75,9 @@ export function decide(packet: Packet, end: NatEnd, address?: Address, port?: nu
 /** The packet with one end as its connection's NAT has it; IPVS does its end by itself. */
 export function translate(packet: Packet, end: NatEnd): Packet {
   const { connection } = packet;
-  if (connection.scheduled && (connection.direction === "original") === (end === "destination")) {
-    return packet;
-  }
+  const own = (connection.direction === "original") === (end === "destination");
+  // What is not translated stays, also where a rule has rewritten it.
+  if (!translated(connection, own ? "destination" : "source")) return packet;
   const answer = connection.direction === "original" ? connection.reply : connection.original;
   // A related ICMP error has its own ports, if any.
   const ported = packet.sourcePort !== undefined || packet.destinationPort !== undefined;

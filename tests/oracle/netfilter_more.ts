@@ -88,5 +88,5 @@ export const EXPRESSIONS: readonly string[] = [
 /** What rules of nftables may change. */
 export const STATEMENTS: readonly string[] = [
   ...["ip id set 5", "ip ecn set ect0", "meta priority set 1:5", "ct event set new"],
-  ...["ip6 flowlabel set 7", "meta nftrace set 0", "ip daddr set 10.77.1.4", "udp dport set 443"],
+  ...["ip6 flowlabel set 7", "meta nftrace set 0", "udp dport set 443"],
 ];
