@@ -42,7 +42,7 @@ export class Cluster {
   readonly #slices = new Map<string, SliceObject[]>();
   readonly #podsByAddress = new Map<string, PodObject[]>();
   readonly #nodesByAddress = new Map<string, string>();
-  readonly #servicesByAddress = new Map<string, ServiceObject>();
+  readonly #servicesByAddress = new Map<string, ServiceObject[]>();
 
   constructor(objects: readonly KubeObject[]) {
     const policies: PolicyObject[] = [];
@@ -86,8 +86,9 @@ export class Cluster {
 
   #addService(name: string, service: ServiceObject): void {
     this.services.set(name, service);
-    for (const address of serviceAddresses(service)) {
-      this.#servicesByAddress.set(formatAddress(address), service);
+    for (const address of programmedAddresses(service)) {
+      const key = formatAddress(address);
+      this.#servicesByAddress.set(key, [...this.#servicesByAddress.get(key) ?? [], service]);
     }
   }
 
@@ -106,14 +107,22 @@ export class Cluster {
     return this.#slices.get(nameOf(service)) ?? [];
   }
 
-  serviceAt(address: Address): ServiceObject | undefined {
-    return this.#servicesByAddress.get(formatAddress(address));
+  /** Whether the objects have endpoints at all: a cluster has those of its API server. */
+  get hasEndpoints(): boolean {
+    return this.#slices.size > 0;
   }
 
-  /** Who has an address; of several pods with the same none. */
+  /** The services that nodes lead an address to; load balancers may share one among several. */
+  servicesAt(address: Address): readonly ServiceObject[] {
+    return this.#servicesByAddress.get(formatAddress(address)) ?? [];
+  }
+
+  /** Who has an address; of several pods with the same none, unless all others are to end. */
   endOf(address: Address): End {
     const key = formatAddress(address);
-    const [pod, ...others] = this.#podsByAddress.get(key) ?? [];
+    const all = this.#podsByAddress.get(key) ?? [];
+    const staying = all.filter(({ metadata }) => (metadata.deletionTimestamp ?? "") === "");
+    const [pod, ...others] = staying.length > 0 ? staying : all;
     if (pod !== undefined && others.length === 0) return { address, pod };
     const node = this.#nodesByAddress.get(key);
     return node === undefined ? { address } : { address, node };
@@ -147,6 +156,27 @@ export function nodeAddresses({ status }: NodeObject): readonly Address[] {
   const of = (wanted: string) =>
     (status?.addresses ?? []).filter(({ type }) => type === wanted).map(({ address }) => address);
   return addresses([...of("InternalIP"), ...of("ExternalIP")]);
+}
+
+/** A pod's containers that run at the same time: sidecars may be among those that begin first. */
+export function containersOf({ spec: { containers, initContainers } }: PodObject) {
+  return [
+    ...containers,
+    ...initContainers.filter(({ restartPolicy }) => restartPolicy === "Always"),
+  ];
+}
+
+/**
+ * The addresses of a service that nodes have rules for: packets for others of a load balancer's go
+ * to it (KEP 1860).
+ */
+function programmedAddresses(service: ServiceObject): readonly Address[] {
+  const balanced = addresses(
+    (service.status?.loadBalancer?.ingress ?? [])
+      .filter(({ ipMode }) => ipMode === "Proxy").map(({ ip }) => ip),
+  );
+  return serviceAddresses(service)
+    .filter((each) => !balanced.some((other) => sameAddress(each, other)));
 }
 
 /** All addresses at which a service is reached, but nodes'. */

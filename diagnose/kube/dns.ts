@@ -109,7 +109,9 @@ function followed(cluster: Cluster | undefined, name: string, domain: string): A
 /** What a cluster's DNS has for a whole name. */
 export function answerOf(cluster: Cluster | undefined, name: string, domain: string): Answer {
   const whole = name.toLowerCase().replace(/\.$/, "");
-  if (cluster === undefined || !`.${whole}`.endsWith(`.${domain.toLowerCase()}`)) {
+  // Every cluster has the service of its API server: without any, they were not to be read.
+  if (cluster === undefined || cluster.services.size === 0) return { kind: "outside" };
+  if (!`.${whole}`.endsWith(`.${domain.toLowerCase()}`)) {
     return { kind: "outside" };
   }
   const labels = whole.slice(0, -domain.length).split(".").filter((each) => each !== "");
@@ -156,6 +158,7 @@ function serviceAnswer(
     )
     .filter((each) => hostname === undefined || hostnameOf(each) === hostname);
   const found = addresses(endpoints.flatMap((each) => each.addresses));
+  if (found.length === 0 && !cluster.hasEndpoints) return { kind: "outside" };
   if (found.length > 0) return { kind: "addresses", addresses: found, service: text };
   const which = hostname === undefined ? "endpoint" : `endpoint "${hostname}"`;
   return { kind: "none", because: `service ${text} has no ready ${which}` };

@@ -98,6 +98,11 @@ Deno.test("that there is no such name is certain only where the cluster alone is
   assert.deepEqual(looked(`webb.shop.svc.${DOMAIN}.`, "none"), ["nobody", "", "outside", false]);
 });
 
+Deno.test("that there is no such name is not certain where services could not be read", () => {
+  const name = `webb.shop.svc.${DOMAIN}.`;
+  assert.deepEqual(looked(name, new Cluster([])), ["nobody", "", "outside", false]);
+});
+
 Deno.test("a service is told by its name, so that its ports can be asked for", () => {
   const found = (name: string) =>
     lookUp(name, { resolver: RESOLVER, hosts: "", cluster: CLUSTER }).service;

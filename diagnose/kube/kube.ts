@@ -8,7 +8,7 @@ import { type Address, formatAddress } from "../packet/address.ts";
 import type { Cluster, End } from "./cluster.ts";
 import type { Connecting } from "./match.ts";
 import { nameOf } from "./objects.ts";
-import { type Rulings, rulingsOn } from "./policy.ts";
+import { type Ruling, type Rulings, rulingsOn } from "./policy.ts";
 import type { Namespace } from "../walk/namespace.ts";
 import { calicoDifferences } from "./calico.ts";
 import { flannelDifferences } from "./flannel.ts";
@@ -80,12 +80,15 @@ export function opinionOf(cluster: Cluster, asked: Asked): Opinion {
   const ends = intent?.backends.slice(0, BACKENDS_MAX) ?? [{ address: destination, port }];
   const rulings = ends.map((end) => ({
     to: backendText(end),
-    rulings: rulingsOn(cluster, {
-      source: cluster.endOf(source),
-      destination: cluster.endOf(end.address),
-      protocol,
-      ...(asked.port === undefined ? {} : { port: end.port }),
-    }),
+    rulings: asRewritten(
+      intent,
+      rulingsOn(cluster, {
+        source: endOf(cluster, asked, source),
+        destination: endOf(cluster, asked, end.address),
+        protocol,
+        ...(asked.port === undefined ? {} : { port: end.port }),
+      }),
+    ),
   }));
   const enforcers = enforcersAmong(cluster, asked.rules ?? []);
   const opinion = {
@@ -102,6 +105,33 @@ export function opinionOf(cluster: Cluster, asked: Asked): Opinion {
     ...ofNodes(cluster, [asked.node, ...intent?.backends.map((each) => each.node) ?? []]),
   ];
   return { ...opinion, remarks };
+}
+
+/** Whose an address is; a node has some of its own that its object does not tell, as of cni0. */
+function endOf(cluster: Cluster, { hosts = [], node }: Asked, address: Address): End {
+  const known = cluster.endOf(address);
+  const isNamed = known.pod !== undefined || known.node !== undefined;
+  if (isNamed || cluster.servicesAt(address).length > 0) return known;
+  const near = hosts.filter((host) => host.node === node);
+  const owner = [...near, ...hosts].find((host) => host.owner(address) !== undefined);
+  return owner === undefined ? known : { address, node: owner.node };
+}
+
+/** That policies see a packet before it is rewritten, or after, is not defined. */
+const UNDEFINED_ORDER = "whether policies see packets for nodes' and outer addresses before they " +
+  "are rewritten, or after, is not defined";
+
+/** What policies say of packets that are rewritten on another node, or with another source. */
+function asRewritten(intent: Intent | undefined, rulings: Rulings): Rulings {
+  if (intent === undefined || intent.access === "cluster" || rulings.verdict !== "denied") {
+    return rulings;
+  }
+  const unsure = (ruling: Ruling): Ruling =>
+    ruling.verdict === "denied"
+      ? { ...ruling, verdict: "unknown", because: `${ruling.because}; ${UNDEFINED_ORDER}` }
+      : ruling;
+  const [egress, ingress] = [unsure(rulings.egress), unsure(rulings.ingress)];
+  return { verdict: "unknown", egress, ingress };
 }
 
 function nameAt(cluster: Cluster, address: Address): string {

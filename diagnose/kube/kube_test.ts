@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { madeSnapshot } from "../../tests/made_network.ts";
 import { parseAddress } from "../packet/address.ts";
+import { Namespace } from "../walk/namespace.ts";
 import { Cluster } from "./cluster.ts";
 import { type Asked, opinionOf } from "./kube.ts";
 import { readObjects } from "./objects.ts";
@@ -155,4 +157,37 @@ Deno.test("policies of kinds that are not read are told where they may hold", ()
   ]);
   // It is not Kubernetes' own, which would isolate every pod of the namespace.
   assert.deepEqual(found.rulings.map(({ rulings }) => rulings.verdict), ["allowed", "allowed"]);
+});
+
+Deno.test("where packets are rewritten on another node, what policies see is not defined", () => {
+  const [, , , , node, service] = OBJECTS;
+  const spec = { clusterIP: "10.96.0.18", ports: [{ port: 80, nodePort: 30_080 }] };
+  const more = [
+    CLOSED,
+    { ...service, metadata: { name: "web", namespace: "shop" }, spec },
+    node,
+  ];
+  const asked = { destination: at("192.0.2.1").address, port: 30_080 };
+  const found = opinion(more, asked);
+  assert.deepEqual(remarks(found), ["policy-unknown hint possible"]);
+  assert.match(found.remarks[0]?.message ?? "", /before they are rewritten, or after/);
+  assert.deepEqual(remarks(opinion([CLOSED])), ["policy-denies hint sometimes"]);
+});
+
+Deno.test("an address that only the node's own namespace has is the node's", () => {
+  const [made] = madeSnapshot({
+    node: { devices: { cni0: { kind: "bridge", addresses: ["10.0.0.254/24"] } } },
+  }).namespaces;
+  const host = new Namespace("a", made ?? assert.fail());
+  const closed = { ...CLOSED, spec: { podSelector: { matchLabels: { app: "web-1" } } } };
+  const asked = {
+    ...{ source: at("10.0.0.254").address, destination: at("10.0.0.1").address, port: 8080 },
+    went: [at("10.0.0.1")],
+  };
+  const verdict = (hosts: readonly Namespace[]) =>
+    opinion([closed], { ...asked, hosts }).rulings[0]?.rulings.ingress;
+  assert.equal(verdict([])?.verdict, "denied");
+  assert.equal(verdict([host])?.verdict, "allowed");
+  assert.match(verdict([host])?.because ?? "", /its own node/);
+  assert.equal(verdict([new Namespace("b", made ?? assert.fail())])?.verdict, "denied");
 });

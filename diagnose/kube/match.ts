@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Cluster, End } from "./cluster.ts";
+import { type Cluster, containersOf, type End } from "./cluster.ts";
 import type { Selector } from "./objects.ts";
 import { selects } from "./selector.ts";
 
@@ -58,7 +58,7 @@ export function namedPort(
   name: string,
   protocol?: string,
 ): boolean {
-  const containers = destination.pod?.spec.containers ?? [];
+  const containers = destination.pod === undefined ? [] : containersOf(destination.pod);
   return containers.flatMap(({ ports }) => ports).some((each) =>
     each.name === name && each.containerPort === port &&
     (protocol === undefined || each.protocol === protocol)

@@ -37,6 +37,8 @@ const portOrName = v.union([v.number(), v.string()]);
 
 const containers = list(v.object({
   name: v.string(),
+  /** Of those that begin before the others: `Always` is a sidecar, which goes on. */
+  restartPolicy: textOr,
   ports: list(v.object({
     name: textOr,
     containerPort: v.number(),
@@ -48,8 +50,11 @@ const containers = list(v.object({
 
 const podShape = v.object({
   kind: v.literal("Pod"),
-  metadata,
-  spec: v.object({ nodeName: textOr, hostNetwork: flagOr, containers }),
+  metadata: v.object({ ...metadata.entries, deletionTimestamp: textOr }),
+  spec: v.object({
+    ...{ nodeName: textOr, hostNetwork: flagOr },
+    ...{ containers, initContainers: containers },
+  }),
   status: v.nullish(
     v.object({ phase: textOr, podIP: textOr, podIPs: list(v.object({ ip: textOr })) }),
   ),
@@ -90,7 +95,7 @@ const serviceShape = v.object({
     })),
   }),
   status: v.nullish(v.object({
-    loadBalancer: v.nullish(v.object({ ingress: list(v.object({ ip: textOr })) })),
+    loadBalancer: v.nullish(v.object({ ingress: list(v.object({ ip: textOr, ipMode: textOr })) })),
   })),
 });
 

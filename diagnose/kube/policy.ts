@@ -11,7 +11,7 @@
  */
 import { inPrefix, parsePrefix } from "../packet/address.ts";
 import { adminVerdict } from "./admin_policy.ts";
-import type { Cluster, End } from "./cluster.ts";
+import { type Cluster, type End, hasEnded } from "./cluster.ts";
 import {
   nameOf,
   type Peer,
@@ -173,10 +173,26 @@ function anyPeer(
 }
 
 function peerMatches(cluster: Cluster, policy: PolicyObject, peer: Peer, other: End): Match {
-  const { ipBlock, namespaceSelector, podSelector } = peer;
+  const { ipBlock } = peer;
   if (ipBlock !== undefined && ipBlock !== null) return blockMatches(ipBlock, other);
-  const { pod } = other;
-  if (pod === undefined) return false;
+  const { pod, node } = other;
+  // Who enforces may tell pods in a node's network from the node, or not: that is not defined.
+  if (pod === undefined && node !== undefined) {
+    const maybe = [...cluster.pods.values()].some((each) =>
+      each.spec.hostNetwork === true && each.spec.nodeName === node && !hasEnded(each) &&
+      podMatches(cluster, policy, peer, each) !== false
+    );
+    return maybe ? "unknown" : false;
+  }
+  return pod !== undefined && podMatches(cluster, policy, peer, pod);
+}
+
+function podMatches(
+  cluster: Cluster,
+  policy: PolicyObject,
+  { namespaceSelector, podSelector }: Peer,
+  pod: PodObject,
+): Match {
   const namespace = pod.metadata.namespace;
   let inNamespace: Match = namespace === policy.metadata.namespace;
   if (namespaceSelector !== undefined && namespaceSelector !== null) {

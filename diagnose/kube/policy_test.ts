@@ -142,14 +142,16 @@ Deno.test("a pod's own node, the pod itself and pods in a node's network are not
   assert.equal(ask(closed, "192.0.2.2", WEB).verdict, "denied");
   assert.match(ask(closed, WEB, WEB).ingress.because, /kept from itself/);
   assert.equal(ask(closed, WEB, WEB).verdict, "allowed");
-  // A pod in its node's network is the node: it has no policies, and is no pod to others' rules.
+  // A pod in its node's network is the node: it has no policies.
   assert.equal(ask(closed, WEB, "192.0.2.1").verdict, "allowed");
   assert.match(ask([], CART, "192.0.2.2").ingress.because, /a node's network/);
   const teller = { namespaceSelector: {}, podSelector: { matchLabels: { app: "teller" } } };
-  assert.equal(
-    ask([policy({ ingress: [{ from: [teller] }] })], "192.0.2.2", WEB).verdict,
-    "denied",
-  );
+  const from = (peer: object) =>
+    ask([policy({ ingress: [{ from: [peer] }] })], "192.0.2.2", WEB).verdict;
+  // Whether a pod in the node's network is told from the node is up to who enforces.
+  assert.equal(from(teller), "unknown");
+  assert.equal(from({ ...teller, podSelector: { matchLabels: { app: "buyer" } } }), "denied");
+  assert.equal(from({ podSelector: { matchLabels: { app: "teller" } } }), "denied");
 });
 
 Deno.test("types without being named are ingress, and egress where it has rules", () => {
@@ -301,4 +303,27 @@ Deno.test("an administrator's rule has pods, nodes, networks and ports", () => {
   assert.equal(of(at({ portRange: { start: 1, end: 8080 } }), CART), "denied");
   assert.equal(of(at({ namedPort: "web" }), CART), "denied");
   assert.equal(of(at({ namedPort: "web" }), CART, 80), "allowed");
+});
+
+Deno.test("a port's name may be a sidecar's, and a pod that ends gives its address away", () => {
+  const named = [policy({ ingress: [{ ports: [{ port: "proxy" }] }] })];
+  const pod = (name: string, restartPolicy: string, more: object = {}) => ({
+    kind: "Pod",
+    metadata: { name, namespace: "shop", labels: { app: "web" }, ...more },
+    spec: {
+      nodeName: "a",
+      containers: [],
+      initContainers: [{ name: "p", restartPolicy, ports: [{ name: "proxy", containerPort: 15 }] }],
+    },
+    status: { phase: "Running", podIP: "10.0.0.77" },
+  });
+  const to = (...pods: readonly unknown[]) =>
+    ask([...named, ...pods], OUTSIDE, "10.0.0.77", 15).ingress;
+  assert.equal(to(pod("one", "Always")).verdict, "allowed");
+  assert.equal(to(pod("one", "")).verdict, "denied");
+  const ending = pod("old", "", { deletionTimestamp: "2026-01-01T00:00:00Z" });
+  assert.equal(to(ending, pod("one", "Always")).pod, "shop/one");
+  assert.equal(to(ending).pod, "shop/old");
+  // Of two that stay nobody knows whose it is.
+  assert.equal(to(pod("one", "Always"), pod("two", "Always")).pod, undefined);
 });

@@ -14,7 +14,14 @@ import {
   parsePrefix,
   sameAddress,
 } from "../packet/address.ts";
-import { addresses, addressesOf, type Cluster, type End, hasEnded } from "./cluster.ts";
+import {
+  addresses,
+  addressesOf,
+  type Cluster,
+  containersOf,
+  type End,
+  hasEnded,
+} from "./cluster.ts";
 import { nameOf, type ServiceObject, type SliceObject } from "./objects.ts";
 
 /** A backend of a service's port. */
@@ -58,20 +65,26 @@ export interface Knock {
 }
 
 /**
- * What the API wants of a packet; undefined if its destination is no service's.
+ * What the API wants of a packet; undefined if its destination is no service's, or if the objects
+ * have no endpoints, so that nothing can be said of any.
  *
  * Nodes' own addresses are services' by node port.
  */
 export function intentOf(cluster: Cluster, knock: Knock): Intent | undefined {
-  const service = cluster.serviceAt(knock.address);
+  const services = cluster.hasEndpoints ? cluster.servicesAt(knock.address) : [];
+  const asked = services.find(({ spec }) =>
+    spec.ports.some(({ port, protocol }) => port === knock.port && protocol === knock.protocol)
+  );
+  const { node } = cluster.endOf(knock.address);
+  // A node's own address may be a load balancer's, too: its other ports are the node's.
+  const service = asked ?? (node === undefined ? services[0] : undefined);
   if (service !== undefined) {
     const inside = [service.spec.clusterIP, ...service.spec.clusterIPs ?? []];
     const isInside = addresses(inside).some((each) => sameAddress(each, knock.address));
     return intentAt(cluster, service, isInside ? "cluster" : "external", knock);
   }
-  const { node } = cluster.endOf(knock.address);
   if (node === undefined) return undefined;
-  for (const each of cluster.services.values()) {
+  for (const each of cluster.hasEndpoints ? cluster.services.values() : []) {
     const isIts = each.spec.ports.some(({ nodePort, protocol }) =>
       nodePort === knock.port && protocol === knock.protocol
     );
@@ -87,9 +100,9 @@ function hostPort(
   { address, port, protocol, node }: Knock,
 ): Intent | undefined {
   for (const pod of cluster.pods.values()) {
-    const { nodeName, hostNetwork, containers } = pod.spec;
+    const { nodeName, hostNetwork } = pod.spec;
     if (nodeName !== node || hostNetwork === true || hasEnded(pod)) continue;
-    const found = containers.flatMap(({ ports }) => ports).find((each) => {
+    const found = containersOf(pod).flatMap(({ ports }) => ports).find((each) => {
       const own = parseAddress(each.hostIP ?? "");
       const isAt = own === undefined || own.bits === 0n || sameAddress(own, address);
       return each.hostPort === port && each.protocol === protocol && isAt;

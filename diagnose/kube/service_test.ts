@@ -248,3 +248,61 @@ Deno.test("a pod's host port leads to it at its own node's address only", () => 
   assert.equal(at(pod("web", { ...port, hostIP: "127.0.0.1" })), undefined);
   assert.deepEqual(texts(at(pod("web", { ...port, hostIP: "192.0.2.1" }))), ["10.0.0.5:8080"]);
 });
+
+Deno.test("a load balancer's address may be several services', and a node's own", () => {
+  const named = (name: string, port: number, ip: string, ipMode?: string) => ({
+    ...service({
+      ...{ type: "LoadBalancer", clusterIP: `10.96.1.${port % 250}`, clusterIPs: [] },
+      ports: [{ name: "http", port }],
+    }, { loadBalancer: { ingress: [{ ip, ...(ipMode === undefined ? {} : { ipMode }) }] } }),
+    metadata: { name, namespace: "shop" },
+  });
+  const of = (name: string) => ({
+    ...slice([{ address: "10.0.0.1" }]),
+    metadata: {
+      ...{ name: `${name}-x`, namespace: "shop" },
+      labels: { "kubernetes.io/service-name": name },
+    },
+  });
+  const shared = [
+    named("one", 80, "192.0.2.9"),
+    named("two", 443, "192.0.2.9"),
+    of("one"),
+    of("two"),
+  ];
+  assert.equal(intent(shared, "192.0.2.9", 80)?.service, "shop/one");
+  assert.equal(intent(shared, "192.0.2.9", 443)?.service, "shop/two");
+  assert.match(intent(shared, "192.0.2.9", 22)?.because ?? "", /it has no port 22\/TCP/);
+  // As k3s has it: the node's SSH is none of the service's.
+  const own = [named("one", 80, "192.0.2.1"), of("one")];
+  assert.equal(intent(own, "192.0.2.1", 80)?.service, "shop/one");
+  assert.equal(intent(own, "192.0.2.1", 22), undefined);
+  // Nodes have no rules for it, and send packets to the load balancer itself.
+  assert.equal(intent([named("one", 80, "192.0.2.9", "Proxy"), of("one")], "192.0.2.9"), undefined);
+  assert.deepEqual(
+    texts(intent([named("one", 80, "192.0.2.9", "VIP"), of("one")], "192.0.2.9")),
+    ["10.0.0.1:8080"],
+  );
+});
+
+Deno.test("without any endpoints among the objects nothing is said of services", () => {
+  assert.equal(intent([service()], "10.96.0.17"), undefined);
+  assert.equal(intent([service({ type: "NodePort" })], "192.0.2.1", 30_080), undefined);
+  assert.match(intent([service(), slice(null)], "10.96.0.17")?.because ?? "", /no ready endpoint/);
+});
+
+Deno.test("a sidecar's host port is its pod's", () => {
+  const ports = [{ containerPort: 8080, hostPort: 9090 }];
+  const pod = (restartPolicy: string | undefined) => ({
+    kind: "Pod",
+    metadata: { name: "web", namespace: "shop" },
+    spec: {
+      nodeName: "a",
+      containers: [],
+      initContainers: [{ name: "proxy", ports, ...(restartPolicy && { restartPolicy }) }],
+    },
+    status: { phase: "Running", podIP: "10.0.0.5" },
+  });
+  assert.deepEqual(texts(intent([pod("Always")], "192.0.2.1", 9090)), ["10.0.0.5:8080"]);
+  assert.equal(intent([pod(undefined)], "192.0.2.1", 9090), undefined);
+});
