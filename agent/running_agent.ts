@@ -6,6 +6,7 @@
  */
 import type { Kernel } from "../bpf/kernel.ts";
 import { trimMemory } from "../bpf/libc.ts";
+import { RingWait } from "../bpf/ring_wait.ts";
 import { Symbols } from "../bpf/symbols.ts";
 import { bootNow, wallTime } from "../bpf/time.ts";
 import type { Place, Sources } from "./collecting.ts";
@@ -47,13 +48,16 @@ const READ_MILLISECONDS_MAX = 4_000;
 /** RDMA devices have so long to answer; they are asked at the same time. */
 const RDMA_MILLISECONDS_MAX = 2_000;
 /**
- * How often the rings are emptied while there are records, and when there have been none for a
- * while.
+ * How often the rings are emptied while there are records. When there have been none for a while,
+ * the kernel wakes us at the next one; but netlink's sockets, which nobody waits for, are read so
+ * often.
  */
 const DRAIN_MILLISECONDS = 20;
 const DRAIN_MILLISECONDS_QUIET = 100;
-/** Empty looks after which it is quiet: a second. */
-const QUIET_LOOKS = 50;
+/** Empty looks after which it is quiet. */
+const QUIET_LOOKS = 10;
+/** The longest wait for a record: no kernel is trusted to wake us for ever. */
+const WAIT_MILLISECONDS_MAX = 1_000;
 
 /** How often files are read whose changes are events. */
 const WATCH_MILLISECONDS = 5_000;
@@ -120,6 +124,9 @@ export class RunningAgent implements surface.Agent {
   #whyNoSymbols: string | undefined;
   #drainTimer: ReturnType<typeof setTimeout> | undefined;
   #emptyLooks = 0;
+  #ringWait: RingWait | undefined;
+  /** Those under way, and those that wait for them. */
+  #changes = 0;
   #watchedAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
 
@@ -144,6 +151,7 @@ export class RunningAgent implements surface.Agent {
     await identities.tick();
     await this.#inTurn(() => units.configure(this.#config.units, this.#receiver));
     await this.#follow();
+    this.#ringWait = new RingWait();
     this.#drainLater();
     this.#ready = true;
     trimMemory();
@@ -158,6 +166,7 @@ export class RunningAgent implements surface.Agent {
     const { units, pipeline, identities, table, visitor } = this.#parts;
     this.#stopped = true;
     clearTimeout(this.#drainTimer);
+    await this.#ringWait?.[Symbol.asyncDispose]();
     await this.#inTurn(() => units.close(this.#receiver));
     this.#waiting.end();
     await pipeline.close();
@@ -169,16 +178,36 @@ export class RunningAgent implements surface.Agent {
   }
 
   /**
-   * By a timer, since a wake-up for each record would cost more than the record. The rate limits
-   * bound what can come in the longer pause to a fraction of a ring.
+   * While records come, by a timer, since a wake-up for each would cost more than the record. The
+   * rate limits bound what can come in the longer pause to a fraction of a ring.
    */
   #drainLater(): void {
     if (this.#stopped) return;
     const quiet = this.#emptyLooks >= QUIET_LOOKS;
+    const { units } = this.#parts;
+    if (quiet && !units.listens && this.#changes === 0 && this.#ringWait !== undefined) {
+      void this.#awaitRecords(this.#ringWait);
+      return;
+    }
     this.#drainTimer = setTimeout(() => {
       this.#drain();
       this.#drainLater();
     }, quiet ? DRAIN_MILLISECONDS_QUIET : DRAIN_MILLISECONDS);
+  }
+
+  async #awaitRecords(ringWait: RingWait): Promise<void> {
+    try {
+      const woken = await ringWait.wait(this.#parts.units.rings(), WAIT_MILLISECONDS_MAX);
+      // A record that is being written wakes us all the while: the next look is a later one.
+      if (woken) this.#emptyLooks = QUIET_LOOKS - 2;
+    } catch (error) {
+      this.#ringWait = undefined;
+      const because = error instanceof Error ? error.message : error;
+      log.warn(`Cannot wait for records, and looks for them by the clock: ${because}`);
+    }
+    if (this.#stopped) return;
+    this.#drain();
+    this.#drainLater();
   }
 
   #drain(): void {
@@ -507,7 +536,10 @@ export class RunningAgent implements surface.Agent {
 
   /** Does it when all that came before has been done, whatever became of that. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#changing.then(work, work);
+    // Who waits for a probe's records keeps its ring from being freed, and misses a new probe's.
+    this.#changes++;
+    this.#ringWait?.wake();
+    const turn = this.#changing.then(work, work).finally(() => this.#changes--);
     this.#changing = turn;
     return turn;
   }

@@ -551,6 +551,11 @@ export class RunningProbe {
     else left.value += value;
   }
 
+  /** Where its records come; undefined for a probe without, and while it does not run. */
+  get ring(): Ring | undefined {
+    return this.#ring;
+  }
+
   /** Hands over what is in the ring, at most a bounded number of records; how many there were. */
   drain(take: (occurrence: Occurrence) => void): number {
     const { records } = this.card;

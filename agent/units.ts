@@ -5,6 +5,7 @@
  * @module
  */
 import type { Kernel } from "../bpf/kernel.ts";
+import type { Ring } from "../bpf/ring.ts";
 import { collect, netnsFilesOf, type Run, type Sources } from "./collecting.ts";
 import type { Collector } from "./collector.ts";
 import type { Config, UnitChoice } from "./config/config.ts";
@@ -325,6 +326,12 @@ export class Units {
       count += probe.drain((occurrence) => receiver.take(name, occurrence));
     }
     return count;
+  }
+
+  /** The rings of all probes that run. */
+  rings(): readonly Ring[] {
+    return Array.from(this.#running.values(), ({ ring }) => ring)
+      .filter((ring) => ring !== undefined);
   }
 
   /** What each probe's kernel side counted. */

@@ -18,6 +18,13 @@ const { symbols: c } = Deno.dlopen("libc.so.6", {
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   flock: { parameters: ["i32", "i32"], result: "i32" },
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
+  eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  pollBeside: {
+    name: "poll",
+    parameters: ["buffer", "u64", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
   mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
   munmap: { parameters: ["pointer", "usize"], result: "i32" },
   madvise: { parameters: ["u64", "usize", "i32"], result: "i32" },
@@ -196,6 +203,48 @@ export function memoryFile(name: string, bytes: Uint8Array): number {
     throw error;
   }
   return fd;
+}
+
+/** An eventfd(2) at zero, which `raise` makes readable, and a reading not. Throws Errno. */
+export function eventFd(): number {
+  const CLOSE_ON_EXEC_NO_WAIT = 0o2004000;
+  return checked(c.eventfd(0, CLOSE_ON_EXEC_NO_WAIT), "make an eventfd");
+}
+
+/** Makes an eventfd readable. Throws Errno. */
+export function raise(fd: number): void {
+  const one = buffer(8);
+  one[0] = 1;
+  checked(c.write(fd, one, 8n), `write to the eventfd ${fd}`);
+}
+
+/** What the calls that wait point to: collected before, it would be somebody else's memory. */
+const polled = new Set<Uint8Array<ArrayBuffer>>();
+
+/**
+ * Waits, on a thread of its own, until one of the descriptors is readable, but no longer than
+ * `milliseconds`; which of them are, by their places. A signal may end it early, and then none is.
+ */
+export async function untilReadable(
+  descriptors: readonly number[],
+  milliseconds: number,
+): Promise<readonly number[]> {
+  const POLL_IN = 1;
+  const POLLED_BYTES = 8;
+  const bytes = buffer(POLLED_BYTES * descriptors.length);
+  const view = new DataView(bytes.buffer);
+  for (const [index, fd] of descriptors.entries()) {
+    view.setInt32(POLLED_BYTES * index, fd, LITTLE_ENDIAN);
+    view.setInt16(POLLED_BYTES * index + 4, POLL_IN, LITTLE_ENDIAN);
+  }
+  polled.add(bytes);
+  try {
+    await c.pollBeside(bytes, BigInt(descriptors.length), milliseconds);
+  } finally {
+    polled.delete(bytes);
+  }
+  return Array.from(descriptors.keys())
+    .filter((index) => view.getInt16(POLLED_BYTES * index + 6, LITTLE_ENDIAN) !== 0);
 }
 
 /** Mounts a file system of a kind that needs no device, such as `bpf`, on `path`. Throws Errno. */

@@ -117,6 +117,11 @@ export class Ring implements Disposable {
     return count;
   }
 
+  /** What is to be polled for records. */
+  get fd(): number {
+    return this.#map.fd;
+  }
+
   /** Bytes that wait to be read. */
   backlog(): number {
     if (this.#closed) return 0;

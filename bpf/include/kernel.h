@@ -49,7 +49,6 @@ enum {
 	BPF_NOEXIST = 1,
 	BPF_F_NO_PREALLOC = 1,
 	BPF_SK_STORAGE_GET_F_CREATE = 1,
-	BPF_RB_NO_WAKEUP = 1,
 };
 
 /*

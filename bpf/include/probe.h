@@ -114,8 +114,9 @@ static __always_inline bool take_token(struct event_limit *limit, __u32 events_p
  * The ring `events`, what it and the rate limit refused, and reserve_event(), which gives a zeroed
  * event (the ring is not zeroed between uses), or NULL. The limit is `events_per_second` for each
  * `kind`; with 0 nobody wants events, so none is produced and none is lost. What reserve_event()
- * gives must go to submit_event(). The agent looks at the ring by its own clock, so nobody is
- * woken. Asking for the type's number keeps it in BTF, which drops what only locals mention.
+ * gives must go to submit_event(). It wakes the agent if that has emptied the ring, which it does
+ * by its own clock while records come. Asking for the type's number keeps it in BTF, which drops
+ * what only locals mention.
  */
 #define PROBE_EVENTS(event_type, ring_bytes)                                                  \
 	struct {                                                                              \
@@ -164,7 +165,7 @@ static __always_inline bool take_token(struct event_limit *limit, __u32 events_p
 	}                                                                                     \
 	static __always_inline void submit_event(event_type *event)                           \
 	{                                                                                     \
-		bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);                                  \
+		bpf_ringbuf_submit(event, 0);                                                 \
 	}
 
 /*

@@ -218,7 +218,7 @@ static long produce_event(__u32 index, void *context)
 	event->address.bytes[12] = 10;
 	event->address.bytes[15] = index;
 	__builtin_memcpy(event->name, "counting", 8);
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(event, 0);
 	return 0;
 }
 

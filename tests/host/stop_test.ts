@@ -6,7 +6,7 @@ import { deepStrictEqual, ok } from "node:assert/strict";
 import { AgentUnderTest, BINARY, eventually, folder, type SeenEvent, sleep } from "./lab.ts";
 import { Maker } from "./maker.ts";
 
-/** The rings are emptied every 100 ms when it is quiet; twice that and some for a busy machine. */
+/** The rings are emptied every 20 ms while records come; twenty times that, for a busy machine. */
 const TAKEN_MS = 400;
 /** Where nobody listens, and nobody else sends anything. */
 const PORT = 4_987;
