@@ -35,7 +35,8 @@ int scan(struct bpf_iter__task *ctx)
 	files = files_of(task);
 	if (!files)
 		return 0;
-	walk_files(files, count_file, &walk.files);
+	if (!walk_files(files, count_file, &walk.files))
+		count(FD_REFUSED);
 	if (still_has(task, files) && walk.has_files)
 		add_files(task->tgid, &walk.found);
 	return 0;

@@ -13,7 +13,7 @@ struct fd_files {
 };
 
 enum fd_what {
-	FD_REFUSED = 1, /* descriptors whose process found no room in the map */
+	FD_REFUSED = 1, /* descriptors without room in the map, and the ends of long tables */
 };
 
 struct fd_count_key {

@@ -49,7 +49,8 @@ export default defineProbe({
       metrics: {
         fd_refused_total: {
           type: "counter",
-          help: "Descriptors that are in no other figure, as the table of processes was full",
+          help: "Descriptors that are in no other figure, as the table of processes was full, " +
+            "and processes with more than 8 million",
           of: "times",
         },
       },

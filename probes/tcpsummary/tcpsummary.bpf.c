@@ -30,6 +30,7 @@ int scan(struct bpf_iter__task *ctx)
 	if (!files)
 		return 0;
 	begin_task(task);
-	walk_files(files, add_socket, &walk.files);
+	if (!walk_files(files, add_socket, &walk.files))
+		count(TCPSUMMARY_REFUSED);
 	return 0;
 }

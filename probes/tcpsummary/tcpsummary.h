@@ -18,7 +18,7 @@ struct tcpsummary_sockets {
 };
 
 enum tcpsummary_what {
-	TCPSUMMARY_REFUSED = 1, /* sockets whose namespace found no room in the map */
+	TCPSUMMARY_REFUSED = 1, /* sockets without room in the map, and the ends of long tables */
 };
 
 struct tcpsummary_count_key {

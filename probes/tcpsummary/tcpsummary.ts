@@ -116,7 +116,8 @@ export default defineProbe({
       metrics: {
         tcpsummary_refused_total: {
           type: "counter",
-          help: "Sockets that are in no other figure, as the table of namespaces was full",
+          help: "Sockets that are in no other figure, as the table of namespaces was full, " +
+            "and processes with more than 8 million descriptors",
           of: "times",
         },
       },

@@ -15,9 +15,14 @@ export type FileFigures = Readonly<Record<string, number | undefined>>;
 
 /** How many descriptors a task has, and how many of them are sockets, as /proc shows them. */
 function table(task: string): readonly [files: number, sockets: number] {
-  const links = [...Deno.readDirSync(`/proc/${task}/fd`)].map(({ name }) =>
-    Deno.readLinkSync(`/proc/${task}/fd/${name}`)
-  );
+  const links = [...Deno.readDirSync(`/proc/${task}/fd`)].flatMap(({ name }) => {
+    try {
+      return [Deno.readLinkSync(`/proc/${task}/fd/${name}`)];
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return []; // closed since it was listed
+      throw error;
+    }
+  });
   return [links.length, links.filter((link) => link.startsWith("socket:")).length];
 }
 
@@ -37,27 +42,28 @@ export async function sharedFiles(
   // The third column of a socket that listens is how many may wait.
   const listening = (await lab.inside(lab.right.name, "ss", "-Htln")).trim().split("\n");
   const backlogs = listening.map((line) => Number(line.split(/ +/)[2]));
-  const counts = [...tasks, String(pid)].map(table);
-  const wanted = {
-    open: counts.reduce((sum, [files]) => sum + files, 0),
-    sockets: counts.reduce((sum, [, sockets]) => sum + sockets, 0),
-    established: 2 * (2 * CONNECTIONS + MORE_CONNECTIONS),
-    listeners: 3,
-    backlog: backlogs.reduce((sum, most) => sum + most, 0),
-  };
   const pod = { pod: lab.right.name };
   const look = async () => {
+    // A runtime that has just started may still open and close files of its own.
+    const counts = [...tasks, String(pid)].map(table);
+    const wanted = {
+      open: counts.reduce((sum, [files]) => sum + files, 0),
+      sockets: counts.reduce((sum, [, sockets]) => sum + sockets, 0),
+      established: 2 * (2 * CONNECTIONS + MORE_CONNECTIONS),
+      listeners: 3,
+      backlog: backlogs.reduce((sum, most) => sum + most, 0),
+    };
     const metrics = await agent.metrics();
     const established = { ...pod, state: "established" };
-    return {
+    const found = {
       open: metrics.sum("podskoop_fd_open", pod),
       sockets: metrics.sum("podskoop_fd_sockets", pod),
       established: metrics.sum("podskoop_tcpsummary_connections", established),
       listeners: metrics.sum("podskoop_tcpsummary_listeners", pod),
       backlog: metrics.sum("podskoop_tcpsummary_accept_backlog_limit", pod),
     };
+    return { found, wanted };
   };
   // A new process is known within a second.
-  const found = await eventually(look, ({ open }) => open === wanted.open, PATIENCE_MS);
-  return { found, wanted };
+  return await eventually(look, ({ found, wanted }) => found.open === wanted.open, PATIENCE_MS);
 }

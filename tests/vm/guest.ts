@@ -221,12 +221,30 @@ async function nothing(lab: Lab, agent: AgentUnderTest): Promise<void> {
 }
 
 /** What is open, against ss and /proc, which are asked while nothing changes. */
-async function inventories(agent: AgentUnderTest): Promise<void> {
+async function inventories(agent: AgentUnderTest, report: Pick<Report, "probes">): Promise<void> {
   await using lab = await Lab.create();
   const { found, wanted } = await sharedFiles(lab, agent);
   for (const [what, figure] of Object.entries(wanted)) {
     check(`descriptors and connections, ${what}`, found[what], figure);
   }
+  await run("sysctl", "-qw", "fs.nr_open=16777216");
+  const far = "ulimit -n 16777216 && exec 9000000</dev/null && echo ready && exec sleep 1000";
+  using _process = await startTelling("bash", "-c", far);
+  for (const probe of ["fd", "tcpsummary"]) {
+    const refused = async () => (await agent.metrics()).sum(`podskoop_${probe}_refused_total`) ?? 0;
+    const before = await refused();
+    const hasWalked = report.probes[probe]?.hooks === probe;
+    check(`${probe}, what a program cannot walk to`, await refused() - before, Number(hasWalked));
+  }
+}
+
+/** Starts a program, and waits until it says something; `using` ends it. */
+async function startTelling(program: string, ...args: readonly string[]): Promise<Disposable> {
+  const child = new Deno.Command(program, { args: [...args], stdout: "piped" }).spawn();
+  const reader = child.stdout.getReader();
+  const { value } = await reader.read();
+  if (value === undefined) throw new Error(`Cannot start "${program}": it ended at once`);
+  return { [Symbol.dispose]: () => child.kill("SIGKILL") };
 }
 
 /** Packets to IP virtual servers, and what the walk says of them. */
@@ -276,7 +294,7 @@ async function faults(
     nothing: () => nothing(lab, agent),
     drops: () => drops(lab, agent, reasons),
     resets: () => resets(lab, agent, check),
-    inventories: () => inventories(agent),
+    inventories: () => inventories(agent, report),
     waits: async () => void checks.push(...await waits(agent)),
     queries: async () => void checks.push(...await queries(agent)),
     disks: () => disks(lab, agent, check),
