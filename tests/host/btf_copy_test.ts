@@ -4,7 +4,7 @@
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
 import type { Status, UnitStatus } from "../../agent/surface.ts";
-import { AgentUnderTest, eventually, folder, Lab, type Node } from "./lab.ts";
+import { AgentUnderTest, eventually, expectSum, folder, Lab } from "./lab.ts";
 
 const PATIENCE_MS = 15_000;
 const HIDE = "mkdir $DIR/empty && mount --bind $DIR/empty /sys/kernel/btf";
@@ -15,18 +15,6 @@ const CONFIG = "events: {foldSeconds: 1}\nprobes:\n" +
 async function metricsUnits(agent: AgentUnderTest): Promise<ReadonlyMap<string, UnitStatus>> {
   const { inuse_probes } = await agent.json<Status>("/status");
   return new Map(inuse_probes.metrics.map((unit) => [unit.name, unit]));
-}
-
-async function expectSum(
-  agent: AgentUnderTest,
-  metric: string,
-  at: Node,
-  labels: Readonly<Record<string, string>>,
-  wanted: number,
-): Promise<void> {
-  const look = async () => (await agent.metrics()).sum(metric, { pod: at.name, ...labels }) ?? 0;
-  const found = await eventually(look, (value) => value >= wanted, PATIENCE_MS);
-  equal(found, wanted, `${metric} ${JSON.stringify(labels)}\n${await agent.report(/loss|reset/)}`);
 }
 
 Deno.test("a copy of the kernel's BTF is enough for hooks that are not typed by it", async () => {

@@ -4,11 +4,10 @@
  */
 import { equal, ok } from "node:assert/strict";
 import type { Status } from "../../agent/surface.ts";
-import { AgentUnderTest, eventually, Lab, type Node, type SeenEvent } from "./lab.ts";
+import { AgentUnderTest, eventually, expectSum, Lab, type SeenEvent } from "./lab.ts";
 import { OtherBtf } from "./other_btf.ts";
 import { SlowDisk } from "./slow_disk.ts";
 
-const PATIENCE_MS = 15_000;
 const DROPS = "podskoop_packetloss_packets_total";
 const RESETS = "podskoop_tcpreset_resets_total";
 
@@ -16,18 +15,6 @@ const RESETS = "podskoop_tcpreset_resets_total";
 async function hooksOf(agent: AgentUnderTest, probe: string): Promise<string | undefined> {
   const { inuse_probes } = await agent.json<Status>("/status");
   return inuse_probes.metrics.find(({ name }) => name === probe)?.hooks;
-}
-
-async function expectSum(
-  agent: AgentUnderTest,
-  metric: string,
-  at: Node,
-  labels: Readonly<Record<string, string>>,
-  wanted: number,
-): Promise<void> {
-  const look = async () => (await agent.metrics()).sum(metric, { pod: at.name, ...labels }) ?? 0;
-  const found = await eventually(look, (value) => value >= wanted, PATIENCE_MS);
-  equal(found, wanted, `${metric} ${JSON.stringify(labels)}\n${await agent.report(/loss|reset/)}`);
 }
 
 Deno.test("packetloss counts by location where the kernel gives no reasons", async () => {

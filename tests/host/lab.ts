@@ -399,6 +399,21 @@ export async function expectFigure(
   if (found !== wanted) throw new Error(`${what} is ${found} instead of ${wanted}`);
 }
 
+/** Expects that a pod's metric comes to `wanted`; fails with the agent's report. */
+export async function expectSum(
+  agent: AgentUnderTest,
+  metric: string,
+  at: Node,
+  labels: Readonly<Record<string, string>>,
+  wanted: number,
+): Promise<void> {
+  const look = async () => (await agent.metrics()).sum(metric, { pod: at.name, ...labels }) ?? 0;
+  const found = await eventually(look, (value) => value >= wanted, 15_000);
+  if (found === wanted) return;
+  const what = `${metric} ${JSON.stringify(labels)}`;
+  throw new Error(`${what} is ${found} instead of ${wanted}\n${await agent.report(/loss|reset/)}`);
+}
+
 /** Waits. */
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
