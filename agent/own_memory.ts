@@ -35,8 +35,8 @@ export function unchangedParts(smaps: string, file: string): readonly Mapping[] 
 
 /**
  * Takes the program's own code and constants out of memory; what is in use is back within
- * milliseconds, from the kernel's cache. To be called once all is started. Without
- * `CONFIG_PROC_PAGE_MONITOR`, nothing is known and all stays.
+ * milliseconds, from the kernel's cache. To be called when all is started, and again once it has
+ * been in use. Without `CONFIG_PROC_PAGE_MONITOR`, nothing is known and all stays.
  */
 export function unloadStartCode(proc = "/proc"): void {
   let smaps: string;

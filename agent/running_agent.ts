@@ -56,6 +56,8 @@ const DRAIN_MILLISECONDS = 20;
 const DRAIN_MILLISECONDS_QUIET = 100;
 /** Empty looks after which it is quiet. */
 const QUIET_LOOKS = 10;
+/** Collections after which V8 has compiled what they run, and what that took can go. */
+const FIRST_COLLECTIONS = 3;
 /** The longest wait for a record: no kernel is trusted to wake us for ever. */
 const WAIT_MILLISECONDS_MAX = 1_000;
 
@@ -306,6 +308,7 @@ export class RunningAgent implements surface.Agent {
     this.#registry.keepOnly(new Set(this.#present()));
     // The texts of all files have been freed by now, and what was read before.
     trimMemory();
+    if (this.#collections === FIRST_COLLECTIONS) unloadStartCode();
     return collection;
   }
 
