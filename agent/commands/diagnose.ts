@@ -347,6 +347,13 @@ interface Words {
   readonly protocol: string;
 }
 
+/** Events and answers have an address with its port, which people copy. */
+function aloneHint(text: string): string {
+  const found = /^(?:\[(.*)\]|([\d.]+))(?::\d+)?$/.exec(text);
+  const plain = found?.[1] ?? found?.[2] ?? "";
+  return parseAddress(plain) === undefined ? "" : `: give ${plain} alone, and a port by -p`;
+}
+
 /** What is wrong without looking at anything; the numbers. */
 function checked(
   options: NumberOptions,
@@ -364,7 +371,8 @@ function checked(
     if (parseAddress(text) !== undefined || isTargetName(text)) continue;
     if (text === dst && isLookedUp(text)) continue;
     throw new Failure(
-      `${where}Cannot take "${text}" as the ${what}: it is no IP address, nor pod/, svc/ or node/`,
+      `${where}Cannot take "${text}" as the ${what}: it is no IP address, nor pod/, svc/ or node/` +
+        aloneHint(text),
       2,
     );
   }
