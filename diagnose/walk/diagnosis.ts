@@ -249,7 +249,7 @@ class Conversation {
   }
 
   /**
-   * The answer's end; or that of the handshake's third packet, where none of its ways gets there:
+   * The answer's end; or that of the handshake's third packet, where no way is known to get there:
    * rules that let new connections pass may not let established ones.
    */
   #third(answer: End): End {
@@ -262,7 +262,7 @@ class Conversation {
     const packet = { ...this.#first, tcpFlags: TCP_FLAGS.ack, length };
     const ends = walker.send(after(answer.trail), this.sender, packet);
     const [first] = ends;
-    if (!ends.every(({ verdict }) => verdict === "blocked") || back === undefined) return answer;
+    if (ends.some(({ verdict }) => verdict === "delivered") || back === undefined) return answer;
     if (first?.cause === undefined) return answer;
     const what = `${first.cause.what}; it is the third packet of the handshake: ` +
       "the first and its answer get through";

@@ -324,6 +324,11 @@ Deno.test("diagnose walks a handshake's third packet, which is established", () 
   const [first] = findingsOf(blocked);
   assert.equal(first?.direction, "request");
   assert.match(first?.message ?? "", /; it is the third packet of the handshake/);
+  // Once it comes, the kernel counts on the connection; how far that is known here is not.
+  const assured = "-A FORWARD -s 10.0.0.2/32 -m conntrack --ctstatus ASSURED -j DROP";
+  const unsure = diagnose([only(assured, "-A FORWARD -j ACCEPT")], question);
+  assert.equal(short(unsure), "unknown n netfilter-unknown");
+  assert.match(findingsOf(unsure)[0]?.message ?? "", /; it is the third packet of the handshake/);
   const established = "-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT";
   assert.equal(short(diagnose([only(syn, back, established)], question)), "reachable");
 });

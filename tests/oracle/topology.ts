@@ -104,6 +104,8 @@ interface Node {
 const MORE_FROM = 10_000_000;
 /** From it on there are rules that keep neighbours from finding each other, too. */
 const NEIGHBOURS_FROM = 120_000_000;
+/** From it on rules ask for routes and for ports of bridges, and these have more settings. */
+const ROUTES_ASKED_FROM = 700_000_000;
 const TCP_PORT = 8080;
 const UDP_PORT = 5353;
 const SHUT_PORT = 8081;
@@ -435,7 +437,12 @@ class Maker {
         ...[this.#bridged, this.#bridged, this.#early, this.#addresses, this.#addresses],
         ...[this.#mapped, this.#rerouted],
       ]),
-      ...(this.seed < NEIGHBOURS_FROM ? [] : Array.from({ length: 9 }, () => this.#asking)),
+      ...(this.seed < NEIGHBOURS_FROM || this.seed >= ROUTES_ASKED_FROM
+        ? []
+        : Array.from({ length: 9 }, () => this.#asking)),
+      ...(this.seed < ROUTES_ASKED_FROM
+        ? []
+        : Array.from({ length: 30 }, (_, at) => at % 2 === 0 ? this.#asksRoutes : this.#odd)),
     ];
     dice.of(kinds).call(this, node, pod);
   }
@@ -733,6 +740,95 @@ class Maker {
       `ip netns exec ${where} nft 'table ${family} e${this.#sets++} { chain c { ` +
         `type filter hook ${hook} device "${device}" priority 0; ${match} ${does}; }; }'`,
     );
+  }
+
+  /** Rules that ask the routes, or whom a frame comes from. */
+  #asksRoutes(node: Node, pod: Pod): void {
+    const { dice } = this;
+    const { name } = dice.of([node, node, pod]);
+    const family = dice.chance(0.7) ? 4 : 6;
+    const port = dice.of(node.pods).port;
+    if (dice.chance(0.5)) {
+      const [table, chain, match] = dice.of([
+        ...["", " --loose", " --invert", " --validmark", " --accept-local", " --loose --invert"]
+          .map((option) => ["raw", "PREROUTING", `-m rpfilter${option}`] as const),
+        ...["--dst-type LOCAL --limit-iface-in", "--src-type UNICAST --limit-iface-in"]
+          .map((asked) => ["mangle", "PREROUTING", `-m addrtype ${asked}`] as const),
+        ["filter", "FORWARD", "-m addrtype --dst-type UNICAST --limit-iface-out"],
+        ["filter", "FORWARD", "-m addrtype ! --dst-type UNICAST"],
+        ["filter", "INPUT", "-m addrtype --dst-type LOCAL --limit-iface-in"],
+        ["filter", "FORWARD", `-m physdev --physdev-in ${port}`],
+        ["filter", "FORWARD", `-m physdev ! --physdev-in ${port}`],
+        ["filter", "FORWARD", `-m physdev --physdev-out ${port} --physdev-is-bridged`],
+        ["filter", "FORWARD", "-m physdev --physdev-is-bridged"],
+        ["filter", "INPUT", "-m physdev --physdev-is-in"],
+        ["mangle", "PREROUTING", "-m pkttype ! --pkt-type unicast"],
+        ["mangle", "POSTROUTING", `-m physdev --physdev-is-bridged --physdev-out ${port}`],
+      ]);
+      this.#rule(name, family, table, `-A ${chain} ${match} -j DROP`);
+      return;
+    }
+    const hook = dice.of(["prerouting", "input", "forward"]);
+    const match = dice.of([
+      ...["fib saddr . iif oif missing", "fib saddr . iif oif exists", "fib saddr oif missing"],
+      ...["fib daddr type != local", "fib daddr . iif type local", "fib saddr type unicast"],
+      ...["fib saddr . mark . iif oif missing", "meta iiftype ether", "meta pkttype != host"],
+      ...["meta length > 60", "ct status snat", "ct status assured", "ct state != new,established"],
+      ...["ct direction reply", "ct original ip daddr 10.96.0.0/16", "meta iifkind veth"],
+    ]);
+    const more = dice.of(["", "", "meta l4proto udp ", "meta l4proto tcp "]);
+    this.#lines.push(
+      `ip netns exec ${name} nft 'table inet f${this.#sets++} { chain c { ` +
+        `type filter hook ${hook} priority ${dice.of([-150, 0])}; ${more}${match} drop; }; }'` +
+        MAY_FAIL,
+    );
+  }
+
+  /** Settings of bridges' ports, rules of policy routing, and routes that are seldom. */
+  #odd(node: Node, pod: Pod): void {
+    const { dice } = this;
+    const other = dice.of(this.#nodes.flatMap(({ pods }) => pods));
+    const { name } = node;
+    const six = dice.chance(0.3);
+    const [where, port] = node.style === "bridge" && dice.chance(0.6)
+      ? [name, pod.port] as const
+      : [`${this.prefix}s`, `n${node.number}`] as const;
+    const setting = dice.of([
+      ...["mcast_flood off", "bcast_flood off", "locked on", "learning off", "neigh_suppress on"],
+      ...["flood off", "isolated on"],
+    ]);
+    const frames = dice.of([
+      ...["ct state established drop", "ct state new drop", "meta pkttype other drop"],
+      ...["meta pkttype host drop", "meta length > 60 drop", "meta iiftype != ether drop"],
+      ...["ip ttl set 1", "ip dscp set cs1", "ip daddr set 10.9.9.9", "meta protocol ip drop"],
+    ]);
+    const hook = dice.of(["prerouting", "input", "forward", "output", "postrouting"]);
+    dice.of([
+      () => this.#try(where, `link set ${port} type bridge_slave ${setting}`, false),
+      () => this.#try(where, `link set ${port} type bridge_slave ${setting}`, false),
+      () =>
+        void this.#lines.push(
+          `ip netns exec ${where} nft 'table bridge o${this.#sets++} { chain c { ` +
+            `type filter hook ${hook} priority 0; ${frames}; }; }'` + MAY_FAIL,
+        ),
+      () =>
+        void this.#lines.push(
+          `ip netns exec ${name} nft 'table netdev o${this.#sets++} { chain c { type filter ` +
+            `hook ${dice.of(["ingress", "egress"])} device "${dice.of(["eth0", pod.port])}" ` +
+            `priority 0; ${frames}; }; }'` + MAY_FAIL,
+        ),
+      () => {
+        this.#try(name, `link set ${dice.of(["eth0", pod.port])} group 5`, false);
+        const rule = `rule add table main suppress_ifgroup 5 priority ${300 + dice.below(9)}`;
+        this.#try(name, rule, six);
+        this.#try(name, `rule add ${dice.of(["prohibit", "table main"])} priority 310`, six);
+      },
+      () => {
+        const to = six ? `${other.v6}/128` : `${other.v4}/32`;
+        const far = six ? "ip6 id 7 dst fd77::9" : "ip id 7 dst 192.168.77.9";
+        this.#try(name, `route replace ${to} encap ${far} dev eth0`, six);
+      },
+    ])();
   }
 
   /** Rules about who asks for a neighbour, and who answers. */
