@@ -294,12 +294,17 @@ export async function runOracle(
   seed: number,
   packets: number,
   report: (line: string) => void,
-  { unknowns = false, links = "some" }: { unknowns?: boolean; links?: string } = {},
+  { unknowns = false, links = "some", begins }: {
+    unknowns?: boolean;
+    links?: string;
+    begins?: (seed: number) => void;
+  } = {},
 ): Promise<{ tally: Tally; mismatches: readonly Compared[] }> {
   await using prober = new Prober();
   const tally: Tally = { packets: 0, agreed: 0, unknown: 0, parted: 0, reachable: 0 };
   const mismatches: Compared[] = [];
   for (let at = seed; tally.packets < packets; at++) {
+    begins?.(at);
     const prefix = `o${Deno.pid.toString(36)}`;
     const topology = links === "virtual"
       ? virtualTopologyOf(at, prefix)
@@ -338,6 +343,8 @@ if (import.meta.main) {
   const { tally, mismatches } = await runOracle(seed, packets, write, {
     unknowns: Deno.env.has("UNKNOWNS"),
     links: Deno.env.get("LINKS") ?? "some",
+    // One that never ends, or takes all memory, is the last that was named.
+    begins: (at) => void Deno.stderr.writeSync(new TextEncoder().encode(`\rseed ${at} `)),
   });
   const seconds = Math.round((performance.now() - began) / 100) / 10;
   write(`${JSON.stringify(tally)} in ${seconds} s, ${mismatches.length} mismatches`);
