@@ -127,6 +127,7 @@ export class RunningAgent implements surface.Agent {
   #drainTimer: ReturnType<typeof setTimeout> | undefined;
   #emptyLooks = 0;
   #ringWait: RingWait | undefined;
+  #readingSymbols: Promise<void> | undefined;
   /** Those under way, and those that wait for them. */
   #changes = 0;
   #watchedAt = Number.NEGATIVE_INFINITY;
@@ -169,6 +170,7 @@ export class RunningAgent implements surface.Agent {
     this.#stopped = true;
     clearTimeout(this.#drainTimer);
     await this.#ringWait?.[Symbol.asyncDispose]();
+    await this.#readingSymbols;
     await this.#inTurn(() => units.close(this.#receiver));
     this.#waiting.end();
     await pipeline.close();
@@ -215,6 +217,14 @@ export class RunningAgent implements surface.Agent {
   #drain(): void {
     try {
       const { units } = this.#parts;
+      if (!this.#symbols.isRead && units.rings().some((ring) => ring.backlog() > 0)) {
+        // The records wait in their rings, and what they are about is looked at meanwhile.
+        this.#emptyLooks = 0;
+        this.#readingSymbols ??= this.#symbols.prepare().finally(() => {
+          this.#readingSymbols = undefined;
+        });
+        return;
+      }
       const count = units.drain(this.#receiver);
       this.#emptyLooks = count > 0 ? 0 : this.#emptyLooks + 1;
     } catch (error) {

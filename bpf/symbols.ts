@@ -23,6 +23,8 @@ const SYMBOLS_MAX = 1_000_000;
 /** An address farther than this behind a function's start is not in that function. */
 const FUNCTION_BYTES_MAX = 1 << 20;
 const CHUNK_BYTES = 1 << 16;
+/** Read at a time while others have their turns: some milliseconds' worth. */
+const TURN_BYTES = 1 << 18;
 
 /**
  * Kernel text lies above this on amd64 and arm64; what is left after subtracting it fits a double
@@ -81,6 +83,35 @@ export class Symbols {
       }) and give the agent CAP_SYSLOG`;
   }
 
+  /** Whether `name()` answers from what has been read. */
+  get isRead(): boolean {
+    return this.#table !== undefined;
+  }
+
+  /**
+   * Reads the table if it is not there, and lets others have their turns: at once it takes 0.1 s,
+   * several times that on a busy node, in which a pod may come and go.
+   */
+  async prepare(): Promise<void> {
+    if (this.#table !== undefined) return;
+    const modules = text(this.#modulesPath);
+    const reader = new TableReader();
+    let table: Table | undefined;
+    try {
+      for (const _turn of reader.readFile(this.#kallsyms)) {
+        await new Promise((resolve) => setTimeout(resolve));
+      }
+    } catch (error) {
+      table = emptyTable(error);
+    }
+    // Somebody could not wait.
+    if (this.#table !== undefined) return;
+    this.#modules = modules;
+    this.#usedAt = this.#checkedAt = performance.now();
+    this.#table = table ?? reader.finish();
+    this.#watch();
+  }
+
   /** Functions beyond the limit that were left out of the table. */
   get leftOut(): number {
     return this.#table?.leftOut ?? 0;
@@ -128,14 +159,13 @@ export class Symbols {
 
   #read(): Table {
     this.#modules = text(this.#modulesPath);
-    const table = new TableReader();
+    const reader = new TableReader();
     try {
-      table.readFile(this.#kallsyms);
+      for (const _turn of reader.readFile(this.#kallsyms));
     } catch (error) {
-      const because = error instanceof Error ? error.message : String(error);
-      return emptyTable(`Cannot name kernel addresses: ${because}`);
+      return emptyTable(error);
     }
-    return table.finish();
+    return reader.finish();
   }
 
   #watch(): void {
@@ -175,7 +205,8 @@ interface Table {
   find(key: number): { readonly name: string; readonly offset: number } | undefined;
 }
 
-function emptyTable(because: string): Table {
+function emptyTable(error: unknown): Table {
+  const because = `Cannot name kernel addresses: ${error instanceof Error ? error.message : error}`;
   return { size: 0, leftOut: 0, because, find: () => undefined };
 }
 
@@ -201,13 +232,19 @@ class TableReader {
   #leftOut = 0;
   #sorted = true;
 
-  readFile(path: string): void {
+  /** Reads a file, `TURN_BYTES` or a little more at each step. */
+  *readFile(path: string): Generator<void, void> {
     using file = Deno.openSync(path);
     const chunk = new Uint8Array(2 * CHUNK_BYTES);
-    let kept = 0;
+    let [kept, sinceTurn] = [0, 0];
     for (;;) {
       const read = file.readSync(chunk.subarray(kept, kept + CHUNK_BYTES));
       if (read === null) break;
+      sinceTurn += read;
+      if (sinceTurn >= TURN_BYTES) {
+        sinceTurn = 0;
+        yield;
+      }
       const end = kept + read;
       const rest = this.#readLines(chunk, end);
       chunk.copyWithin(0, rest, end);

@@ -38,6 +38,37 @@ Deno.test("an address is named by its function and the offset in upper-case hex"
   });
 });
 
+Deno.test("a table that is prepared answers alike, and held up nobody", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const lines = Array.from(
+      { length: 60_000 },
+      (_, index) => `ffffffff82${index.toString(16).padStart(6, "0")} t f${index}\n`,
+    );
+    await Deno.writeTextFile(`${directory}/kallsyms`, KALLSYMS + lines.join(""));
+    using symbols = new Symbols({ kallsyms: `${directory}/kallsyms`, modules: "/dev/null" });
+    strictEqual(symbols.isRead, false);
+    let turns = 0;
+    const others = setInterval(() => turns++, 0);
+    await symbols.prepare();
+    clearInterval(others);
+    ok(turns > 2, `${turns} turns`);
+    strictEqual(symbols.isRead, true);
+    strictEqual(symbols.name(0xffffffff810004a3n), "skb_release_data+0xA3");
+    strictEqual(symbols.name(0xffffffff8200ea5fn), "f59999+0x0");
+    strictEqual(symbols.why(), undefined);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("a table that cannot be prepared says why", async () => {
+  using symbols = new Symbols({ kallsyms: "/nowhere" });
+  await symbols.prepare();
+  strictEqual(symbols.isRead, true);
+  ok(symbols.why()?.startsWith("Cannot name kernel addresses: "), symbols.why());
+});
+
 Deno.test("of two names for one address the first counts, as in the kernel's own traces", () => {
   withFiles({ kallsyms: KALLSYMS }, (symbols) => {
     strictEqual(symbols.name(0xffffffff81000000n), "_text+0x0");
