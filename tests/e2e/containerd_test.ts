@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { PodView, Status } from "../../agent/surface.ts";
-import { AgentUnderTest, BINARY, eventually, run, type SeenEvent } from "../host/lab.ts";
+import { AgentUnderTest, BINARY, eventually, run, type SeenEvent, sleep } from "../host/lab.ts";
 import { Containerd, type Made } from "./containerd.ts";
 
 const LABELS = { app: "web", tier: "front" };
@@ -231,6 +231,8 @@ Deno.test("pods keep their own names while containerd is killed under load", asy
 /** Pods of a short life, and how many of them there are at a time. */
 const SHORT_LIVES = 13;
 const LIVES_AT_ONCE = 4;
+/** A container of one command takes longer to be made and removed than this. */
+const LIFE_MILLISECONDS = 300;
 
 Deno.test("pods that go as soon as they are there are named, many at a time", async () => {
   await using containerd = await Containerd.start();
@@ -247,6 +249,7 @@ Deno.test("pods that go as soon as they are there are named, many at a time", as
       await assert.rejects(
         run("nsenter", path, "nc", "-z", "-w2", "127.0.0.1", `${4_750 + index}`),
       );
+      await sleep(LIFE_MILLISECONDS);
       // The kubelet's garbage collector removes it later, too.
       await containerd.stopPod(pod.id);
     }
