@@ -216,13 +216,16 @@ export class RunningAgent implements surface.Agent {
 
   #drain(): void {
     try {
-      const { units } = this.#parts;
+      const { units, identities } = this.#parts;
       if (!this.#symbols.isRead && units.rings().some((ring) => ring.backlog() > 0)) {
         // The records wait in their rings, and what they are about is looked at meanwhile.
         this.#emptyLooks = 0;
-        this.#readingSymbols ??= this.#symbols.prepare().finally(() => {
+        if (this.#readingSymbols !== undefined) return;
+        this.#readingSymbols = this.#symbols.prepare().finally(() => {
           this.#readingSymbols = undefined;
         });
+        // A container of one command may be gone when they are read.
+        identities.tick().catch((error) => log.error(`Cannot look at the node: ${error}`));
         return;
       }
       const count = units.drain(this.#receiver);

@@ -198,7 +198,8 @@ Deno.test("Docker's containers go by their names, short and renamed ones, too", 
   await refuse(web, "127.0.0.1", 4_871, 7);
   await refuse(web, four, 4_872, 5);
   await refuse(web, six, 4_873, 3);
-  const line = "nc -w1 ::1 4874 </dev/null";
+  // The agent asks Docker in time for the name of what lives half a second.
+  const line = "nc -w1 ::1 4874 </dev/null; sleep 0.5; false";
   await assert.rejects(docker.do("run", "--rm", "--name", "short", IMAGE, "sh", "-c", line));
   assert.deepEqual(await resets(agent, 4_871, 7), [7, "container web web web"]);
   assert.deepEqual(await resets(agent, 4_872, 5), [5, "container data data web"]);
